@@ -1,0 +1,5 @@
+//! Blockwarden watches the long-term memory of a Prometheus estate. The modules in reading order:
+
+pub mod checks;
+pub mod discover;
+pub mod model;

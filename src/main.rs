@@ -1,0 +1,3 @@
+//! The program: parse, set up, run, exit code.
+
+fn main() {}

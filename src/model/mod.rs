@@ -1,0 +1,39 @@
+//! The words of the domain as types: time, labels, blocks, views of buckets, the past, findings and the snapshot.
+//! Pure: no I/O, no clock. Every other module rests on this one.
+
+mod block;
+mod document;
+mod fact;
+mod finding;
+mod interval;
+mod labels;
+mod objstore;
+mod past;
+mod selector;
+mod snapshot;
+mod time;
+mod transition;
+mod world;
+
+pub use block::{
+    BlockMeta, BlockSource, DeletionMark, FileEntry, MetaProblem, MetaProblemKind, NoCompactMark, NoDownsampleMark,
+    Parent, Resolution, Stats, ULID_LEN, parse_ulid, ulid_time,
+};
+pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
+pub use fact::{Fact, Need};
+pub use finding::{Evidence, Finding, Severity, Subject};
+pub use interval::{Interval, IntervalSet};
+pub use labels::Labels;
+pub use objstore::{
+    AzureSettings, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider, ProviderSettings,
+    S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,
+};
+pub use past::{BucketPast, End, EndReason, Lineage, OpenFinding, Past, PastBlock, RetentionSeen, StreamPast};
+pub use selector::{MatchOp, Matcher, Selector};
+pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
+pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
+pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
+pub use world::{
+    BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,
+    Mutation, ObjectView, UnknownObject, World,
+};

@@ -1,0 +1,79 @@
+//! What a judgement changes: committed to the ledger in one transaction, before anyone is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ulid::Ulid;
+
+use super::{EndReason, Finding, Labels, Lineage, RetentionSeen, StreamPast, TimestampMs};
+
+/// All changes of one cycle.
+#[derive(Clone, Debug, Default)]
+pub struct Transition {
+    /// The time that was judged.
+    pub at: TimestampMs,
+    /// Per bucket, by name. Buckets whose listing is unknown have no entry but may have findings.
+    pub buckets: BTreeMap<Arc<str>, BucketTransition>,
+    /// Changes of findings, by bucket's name.
+    pub findings: Vec<FindingChange>,
+}
+
+/// Changes of one bucket. Blocks that are new or changed are in its view.
+#[derive(Clone, Debug, Default)]
+pub struct BucketTransition {
+    /// Blocks that are gone, and why.
+    pub ended: Vec<(Ulid, EndReason)>,
+    /// Blocks that ended earlier whose reason is now known better.
+    pub reasons: Vec<(Ulid, EndReason)>,
+    /// Blocks seen complete for the first time.
+    pub completed: Vec<Ulid>,
+    /// Lineage that was settled.
+    pub lineage: Vec<(Ulid, Lineage)>,
+    /// Streams that are new or have newer data.
+    pub streams: Vec<(Arc<Labels>, StreamPast)>,
+    /// Retention declared otherwise than before.
+    pub retention: Vec<RetentionSeen>,
+}
+
+/// One change of one finding.
+#[derive(Clone, Debug)]
+pub enum FindingChange {
+    /// Seen for the first time.
+    Opened(Finding),
+    /// Still there, says something else.
+    Updated(Finding),
+    /// Over.
+    Ended {
+        /// The bucket's name.
+        bucket: Arc<str>,
+        /// Of check and subject.
+        fingerprint: String,
+        /// How.
+        end: FindingEnd,
+    },
+}
+
+/// How a finding ends; never by mere absence of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingEnd {
+    /// Seen healed.
+    Resolved,
+    /// Its subject left by retention.
+    Expired,
+    /// Its stream was given up.
+    Retired,
+    /// Its bucket is no longer configured.
+    Unwatched,
+}
+
+impl FindingEnd {
+    /// The word in the ledger and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::Expired => "expired",
+            Self::Retired => "retired",
+            Self::Unwatched => "unwatched",
+        }
+    }
+}
