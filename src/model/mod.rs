@@ -3,6 +3,7 @@
 
 mod block;
 mod document;
+mod environment;
 mod fact;
 mod finding;
 mod interval;
@@ -20,6 +21,7 @@ pub use block::{
     Parent, Resolution, Stats, ULID_LEN, parse_ulid, ulid_time,
 };
 pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
+pub use environment::Environment;
 pub use fact::{Fact, Need};
 pub use finding::{Evidence, Finding, Severity, Subject};
 pub use interval::{Interval, IntervalSet};
