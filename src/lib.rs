@@ -3,3 +3,4 @@
 pub mod checks;
 pub mod discover;
 pub mod model;
+pub mod tsdb;

@@ -6,6 +6,7 @@ mod document;
 mod environment;
 mod fact;
 mod finding;
+mod intern;
 mod interval;
 mod labels;
 mod objstore;
@@ -24,6 +25,7 @@ pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
 pub use environment::Environment;
 pub use fact::{Fact, Need};
 pub use finding::{Evidence, Finding, Severity, Subject};
+pub use intern::Interner;
 pub use interval::{Interval, IntervalSet};
 pub use labels::Labels;
 pub use objstore::{

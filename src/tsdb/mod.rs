@@ -1,0 +1,8 @@
+//! The block formats of Prometheus and Thanos, without I/O: bytes in, `(value, problems)` out, never a panic.
+
+mod json;
+mod marks;
+mod meta;
+
+pub use marks::{parse_deletion_mark, parse_no_compact_mark, parse_no_downsample_mark};
+pub use meta::{ParsedMeta, meta_difference, parse_meta};
