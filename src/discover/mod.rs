@@ -1,5 +1,14 @@
 //! Sources: what is in a bucket, seen with as few requests as possible. Read only by construction.
 
 mod bucket;
+mod failure;
+mod http;
+mod limits;
 
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
+pub use failure::Doing;
+pub use http::{
+    Answer, BodyCap, Endpoint, Purpose, Transport, TransportError, TransportErrorKind, Verdict, install_crypto,
+    no_retries,
+};
+pub use limits::{Ambient, Limits};

@@ -145,7 +145,7 @@ impl Default for HttpSettings {
 /// `tls_config`; empty = absent.
 #[derive(Clone, Debug, Default)]
 pub struct TlsSettings {
-    /// PEM file of additional roots.
+    /// PEM file of the roots that stand instead of the system's.
     pub ca_file: String,
     /// PEM file of the client's certificate.
     pub cert_file: String,
