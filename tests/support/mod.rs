@@ -1,0 +1,5 @@
+//! What the tests and benchmarks of whole scans share.
+
+pub(crate) mod estate;
+pub(crate) mod memory;
+pub(crate) mod s3_server;
