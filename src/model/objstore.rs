@@ -147,6 +147,8 @@ impl Default for HttpSettings {
 pub struct TlsSettings {
     /// PEM file of the roots that stand instead of the system's.
     pub ca_file: String,
+    /// Trust the system's roots beside those of `ca_file`.
+    pub trust_root_ca: bool,
     /// PEM file of the client's certificate.
     pub cert_file: String,
     /// PEM file of the client's key.
@@ -205,7 +207,7 @@ pub enum S3Lookup {
 /// Encryption with a key that every read has to present.
 #[derive(Clone, Debug)]
 pub struct S3Encryption {
-    /// The 32 bytes from the file that `encryption_key` names.
+    /// Base64 of the 32 bytes in the file that `encryption_key` names: they need not be text.
     pub customer_key: Secret,
 }
 
