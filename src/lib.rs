@@ -2,5 +2,6 @@
 
 pub mod checks;
 pub mod discover;
+pub mod engine;
 pub mod model;
 pub mod tsdb;

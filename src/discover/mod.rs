@@ -4,6 +4,7 @@ mod bucket;
 mod failure;
 mod http;
 mod limits;
+mod progress;
 
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
 pub use failure::Doing;
@@ -12,3 +13,4 @@ pub use http::{
     no_retries,
 };
 pub use limits::{Ambient, Limits};
+pub use progress::Progress;
