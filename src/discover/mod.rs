@@ -1,12 +1,14 @@
 //! Sources: what is in a bucket, seen with as few requests as possible. Read only by construction.
 
 mod bucket;
+mod credentials;
 mod failure;
 mod http;
 mod limits;
 mod progress;
 
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
+pub use credentials::{AzureAccess, Credentials, aws_credentials, azure_access, gcp_credentials};
 pub use failure::Doing;
 pub use http::{
     Answer, BodyCap, Endpoint, Purpose, Transport, TransportError, TransportErrorKind, Verdict, install_crypto,

@@ -1,0 +1,111 @@
+//! Answers of credential endpoints: what they refuse in words, and the fields of what they give.
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use serde::de::DeserializeOwned;
+
+/// The longest piece of an answer that is repeated to a reader, in characters.
+const QUOTE_CHARS: usize = 300;
+
+/// What an answer with a bad status says: OAuth's `error` and `error_description`, the `Code` and `Message` of AWS in
+/// XML or JSON. Nothing else of a body is repeated.
+pub(super) fn refusal(body: &[u8]) -> Option<String> {
+    let (code, message) = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(value) => {
+            let text = |names: &[&str]| {
+                let found = names.iter().find_map(|name| value.get(*name)?.as_str());
+                found.map(str::to_owned)
+            };
+            (text(&["error", "Code", "code"]), text(&["error_description", "Message", "message"]))
+        }
+        Err(_) => (xml_text(body, "Code"), xml_text(body, "Message")),
+    };
+    let said = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    // line breaks and control characters would forge lines in a log
+    let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
+    Some(said).filter(|said| !said.trim().is_empty())
+}
+
+/// A JSON answer. The error has the place and not the text: serde's messages quote values.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| not_understood(&error))
+}
+
+/// Where JSON stopped making sense.
+pub(super) fn not_understood(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "a key is missing or has the wrong type",
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+            "this is not JSON"
+        }
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// The text of the first element with this local name.
+pub(super) fn xml_text(body: &[u8], element: &str) -> Option<String> {
+    let mut reader = Reader::from_reader(body);
+    let mut inside = false;
+    let mut text = String::new();
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) => inside = start.local_name().as_ref() == element.as_bytes(),
+            Event::Text(piece) if inside => text.push_str(&piece.decode().ok()?),
+            Event::CData(piece) if inside => text.push_str(&piece.decode().ok()?),
+            Event::GeneralRef(entity) if inside => match entity.resolve_char_ref() {
+                Ok(Some(c)) => text.push(c),
+                _ => text.push_str(quick_xml::escape::resolve_predefined_entity(&entity.decode().ok()?)?),
+            },
+            Event::End(_) if inside => return Some(text.trim().to_owned()),
+            Event::Eof => return None,
+            Event::End(_)
+            | Event::Empty(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::GeneralRef(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_read_in_every_dialect() {
+        for (body, expected) in [
+            (
+                r#"{"error":"invalid_client","error_description":"AADSTS7000215: wrong\nsecret"}"#,
+                Some("invalid_client: AADSTS7000215: wrong secret"),
+            ),
+            (r#"{"Code":"NoRole","Message":"nothing attached"}"#, Some("NoRole: nothing attached")),
+            (
+                "<ErrorResponse><Error><Code>AccessDenied</Code><Message>a &amp; b</Message></Error></ErrorResponse>",
+                Some("AccessDenied: a & b"),
+            ),
+            ("<html>502 Bad Gateway</html>", None),
+            ("", None),
+            ("{}", None),
+            (r#"{"error":{"message":"deep"}}"#, None),
+        ] {
+            assert_eq!(refusal(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+        assert_eq!(refusal(format!(r#"{{"error":"{}"}}"#, "x".repeat(5_000)).as_bytes()).unwrap().len(), QUOTE_CHARS);
+    }
+
+    #[test]
+    fn what_json_holds_is_not_repeated() {
+        for text in [r#"{"n": "sentinel"}"#, r#"sentinel"#, r#"{"sentinel": 1"#] {
+            #[derive(serde::Deserialize, Debug)]
+            #[expect(dead_code, reason = "only its shape counts")]
+            struct Shape {
+                n: u64,
+            }
+            assert!(!json::<Shape>(text.as_bytes()).unwrap_err().contains("sentinel"));
+        }
+    }
+}
