@@ -28,8 +28,6 @@ pub struct Limits {
     pub retry_total_ms: u64,
     /// The longest body, where the caller gives no bound of its own.
     pub body_bytes: u64,
-    /// Parts of a listing that are read at once.
-    pub list_parts: usize,
 }
 
 impl Default for Limits {
@@ -45,7 +43,6 @@ impl Default for Limits {
             retry_after_max_ms: 60_000,
             retry_total_ms: 180_000,
             body_bytes: 64 << 20,
-            list_parts: 8,
         }
     }
 }

@@ -6,6 +6,10 @@ mod failure;
 mod http;
 mod limits;
 mod progress;
+mod read;
+mod s3;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
 pub use credentials::{AzureAccess, Credentials, aws_credentials, azure_access, gcp_credentials};
@@ -16,3 +20,4 @@ pub use http::{
 };
 pub use limits::{Ambient, Limits};
 pub use progress::Progress;
+pub use s3::S3;

@@ -10,6 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::backoff::{is_passing, pause_ms, retry_after_ms};
 use super::{Answer, BodyCap, Purpose, Transport, TransportError, Verdict};
 
+/// Bytes of an answer with a bad status that are read.
+const ERROR_BYTES: u64 = 64 << 10;
+
 /// A request that can be sent any number of times.
 pub(super) struct Exchange<'t> {
     transport: &'t Transport,
@@ -57,6 +60,7 @@ impl<'t> Exchange<'t> {
             let outcome = match self.attempt().await {
                 Ok(answer) if answer.status.is_success() => match check(&answer) {
                     Verdict::Accept => return Ok(answer),
+                    Verdict::Reject(why) => return Err(TransportError::protocol(&self.host, &why)),
                     Verdict::Retry(why) => Outcome::Failure(TransportError::protocol(&self.host, &why)),
                 },
                 Ok(answer) if is_passing(&answer) => Outcome::Answer(answer),
@@ -140,9 +144,12 @@ impl<'t> Exchange<'t> {
         if *self.template.method() == Method::HEAD {
             return Ok(Answer { status, headers, body: Bytes::new() });
         }
+        // of what explains a failure, the beginning is enough
+        let is_error = !status.is_success();
+        let cap = if is_error { ERROR_BYTES } else { self.cap };
         let announced = response.content_length().unwrap_or(0);
-        if announced > self.cap {
-            return Err(TransportError::too_large(&self.host, self.cap));
+        if announced > cap && !is_error {
+            return Err(TransportError::too_large(&self.host, cap));
         }
         // what is announced is not trusted further than this
         let mut body = BytesMut::with_capacity(usize::try_from(announced.min(1 << 20)).unwrap_or(0));
@@ -155,8 +162,11 @@ impl<'t> Exchange<'t> {
                 None => break,
                 Some(piece) => {
                     received = received.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-                    if received > self.cap {
-                        return Err(TransportError::too_large(&self.host, self.cap));
+                    if received > cap {
+                        if is_error {
+                            break;
+                        }
+                        return Err(TransportError::too_large(&self.host, cap));
                     }
                     body.extend_from_slice(&piece);
                 }

@@ -145,13 +145,7 @@ impl TransportError {
 fn classify(error: &reqwest::Error) -> TransportErrorKind {
     let mut source: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(cause) = source {
-        if cause.is::<rustls::Error>() {
-            return TransportErrorKind::Tls;
-        }
-        // rustls' errors come wrapped in an I/O error, which hides them from `source`
-        if let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && inner.is::<rustls::Error>()
-        {
+        if is_tls(cause) {
             return TransportErrorKind::Tls;
         }
         source = cause.source();
@@ -165,6 +159,12 @@ fn classify(error: &reqwest::Error) -> TransportErrorKind {
     } else {
         TransportErrorKind::Cut
     }
+}
+
+/// rustls' errors come wrapped in I/O errors, in one or several, which hide them from `source`.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    error.is::<rustls::Error>()
+        || error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).is_some_and(|inner| is_tls(inner))
 }
 
 /// An error and all that it stems from, each once: some libraries repeat their source in their own text.

@@ -5,6 +5,8 @@ mod attempt;
 mod backoff;
 mod error;
 mod proxy;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;
@@ -93,6 +95,8 @@ pub enum Verdict {
     Accept,
     /// It is not (cut, not the protocol, an error in disguise): worth another attempt. In words.
     Retry(String),
+    /// It is not, and never will be. In words.
+    Reject(String),
 }
 
 /// A client for one bucket or one credential chain. Clones share everything.

@@ -1,0 +1,187 @@
+//! Listing, in parts of the key space at once.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use ::http::{HeaderMap, Method};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::address::encode;
+use super::xml::{Listing, Part, Unusable, parse_listing};
+use super::{Request, S3, listing_status};
+use crate::discover::{Answer, BucketError, ErrorKind, ListPage, Purpose, Verdict};
+
+/// Bytes of one page at most: a thousand keys of 1,024 bytes, each of which may be escaped to six, and their markup.
+const PAGE_BYTES: u64 = 16 << 20;
+
+/// Where a page begins.
+#[derive(Clone, Debug)]
+enum Cursor {
+    /// At the part's beginning.
+    Start,
+    /// Version 2.
+    Token(String),
+    /// Version 1: behind this key.
+    Marker(Vec<u8>),
+}
+
+impl S3 {
+    /// Lists each part on a task of its own; dropping the future ends them all.
+    pub(super) async fn list_parts(&self, splits: &[String], pages: mpsc::Sender<ListPage>) -> Result<(), BucketError> {
+        let mut tasks = JoinSet::new();
+        for part in parts(&self.0.prefix, splits) {
+            let this = self.clone();
+            let pages = pages.clone();
+            tasks.spawn(async move { this.list_part(part, pages).await });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(result) => result?,
+                Err(_panicked) => {
+                    return Err(self.doing("list", None).error(ErrorKind::Protocol, "the listing broke off", None));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_part(&self, part: Part, pages: mpsc::Sender<ListPage>) -> Result<(), BucketError> {
+        let mut cursor = Cursor::Start;
+        let mut tokens = BTreeSet::new();
+        loop {
+            let listing = self.list_page(&part, &cursor).await?;
+            let is_whole = part.after.is_none() && part.until.is_none();
+            if listing.disordered && !is_whole {
+                let why = "the listing is not in the order of keys, so it cannot be read in parts";
+                return Err(self.list_error(why));
+            }
+            let next = self.next_cursor(&listing, &cursor)?;
+            let has_ended = listing.past_end;
+            if pages.send(listing.page).await.is_err() {
+                return Err(self.list_error("nobody waits for it any more"));
+            }
+            match next {
+                Some(next) if !has_ended => {
+                    if let Cursor::Token(token) = &next
+                        && !tokens.insert(token.clone())
+                    {
+                        return Err(self.list_error("the listing repeats itself without an end"));
+                    }
+                    cursor = next;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn list_page(&self, part: &Part, cursor: &Cursor) -> Result<Listing, BucketError> {
+        let query = self.list_query(part, cursor);
+        // what the check has parsed is kept for after it, so that nothing is parsed twice
+        let parsed = Mutex::new(None);
+        let check = |answer: &Answer| {
+            if !listing_status(answer) {
+                return Verdict::Reject(format!("HTTP {} is no answer to a listing", answer.status));
+            }
+            match parse_listing(&answer.body, part) {
+                Ok(listing) => {
+                    *parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(listing);
+                    Verdict::Accept
+                }
+                Err(Unusable::Broken(why)) => Verdict::Retry(why),
+                Err(Unusable::Fault(fault)) => {
+                    Verdict::Retry(format!("{} came with HTTP 200", fault.code.escape_debug()))
+                }
+                Err(Unusable::Foreign(why)) => Verdict::Reject(why),
+            }
+        };
+        self.send(
+            self.doing("list", None),
+            Request {
+                method: Method::GET,
+                purpose: Purpose::List,
+                headers: HeaderMap::new(),
+                max_bytes: PAGE_BYTES,
+                url: &|route| Some(format!("{}/?{query}", route.bucket_url)),
+                check: &check,
+            },
+        )
+        .await
+        .map_err(|mut error| {
+            if error.kind == ErrorKind::Protocol && error.hint.is_none() {
+                error.hint = Some("does `endpoint` name the S3 API, not a console or another service?".to_owned());
+            }
+            error
+        })?;
+        let parsed = parsed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parsed.ok_or_else(|| self.list_error("the answer was not read"))
+    }
+
+    fn list_query(&self, part: &Part, cursor: &Cursor) -> String {
+        let mut query = String::from("encoding-type=url&max-keys=1000");
+        let mut add = |name: &str, value: &[u8]| {
+            query.extend(["&", name, "=", &encode(value)]);
+        };
+        if !part.prefix.is_empty() {
+            add("prefix", part.prefix.as_bytes());
+        }
+        let after = part.after.as_deref().map(str::as_bytes);
+        if self.0.settings.list_v1 {
+            match (cursor, after) {
+                (Cursor::Marker(marker), _) => add("marker", marker),
+                (_, Some(after)) => add("marker", after),
+                _ => {}
+            }
+        } else {
+            add("list-type", b"2");
+            match (cursor, after) {
+                (Cursor::Token(token), _) => add("continuation-token", token.as_bytes()),
+                (_, Some(after)) => add("start-after", after),
+                _ => {}
+            }
+        }
+        query
+    }
+
+    /// Where the next page begins; `None` behind the last.
+    fn next_cursor(&self, listing: &Listing, cursor: &Cursor) -> Result<Option<Cursor>, BucketError> {
+        if !listing.truncated {
+            return Ok(None);
+        }
+        if !self.0.settings.list_v1 {
+            let token = listing.next_token.clone();
+            return match token {
+                Some(token) => Ok(Some(Cursor::Token(token))),
+                None => Err(self.list_error("the storage says that there is more, and not where")),
+            };
+        }
+        let marker = listing.next_marker.clone().or_else(|| listing.last_key.clone());
+        match (marker, cursor) {
+            (None, _) => Err(self.list_error("the storage says that there is more, and not where")),
+            (Some(marker), Cursor::Marker(previous)) if marker <= *previous => {
+                Err(self.list_error("the listing repeats itself without an end"))
+            }
+            (Some(marker), _) => Ok(Some(Cursor::Marker(marker))),
+        }
+    }
+
+    fn list_error(&self, why: &str) -> BucketError {
+        self.doing("list", None).error(ErrorKind::Protocol, why, None)
+    }
+}
+
+/// The key space under `prefix`, cut behind each of `splits`.
+fn parts(prefix: &str, splits: &[String]) -> Vec<Part> {
+    let mut cuts: Vec<String> = splits.iter().map(|split| format!("{prefix}{split}")).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut parts = Vec::with_capacity(cuts.len().saturating_add(1));
+    let mut after = None;
+    for cut in cuts {
+        parts.push(Part { prefix: prefix.to_owned(), after, until: Some(cut.clone()) });
+        after = Some(cut);
+    }
+    parts.push(Part { prefix: prefix.to_owned(), after, until: None });
+    parts
+}
