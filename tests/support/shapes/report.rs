@@ -1,0 +1,124 @@
+//! What a scan said, one line per finding: severity, check, what it is about, and until when.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+
+use serde_json::Value;
+
+use super::time::short;
+
+/// The outcome of one scan.
+#[derive(Debug)]
+pub struct Report {
+    /// Exit code.
+    pub code: i32,
+    /// The document.
+    pub document: Value,
+    /// Standard output as it was.
+    pub stdout: String,
+    names: BTreeMap<String, String>,
+}
+
+impl Report {
+    pub(super) fn new(output: &Output, names: &BTreeMap<String, String>, at: i64) -> Self {
+        let stdout = String::from_utf8(output.stdout.clone()).expect("UTF-8 on standard output");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let document = serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("scan at {} printed no document ({error}):\n{stdout}\n{stderr}", short(at)));
+        Self { code: output.status.code().unwrap_or(-1), document, stdout, names: names.clone() }
+    }
+
+    /// All findings of the document.
+    pub fn findings(&self) -> &[Value] {
+        self.document["findings"].as_array().expect("a list of findings")
+    }
+
+    /// Findings at `warning` or above, sorted.
+    pub fn loud(&self) -> Vec<String> {
+        self.lines(|severity| severity != "info")
+    }
+
+    /// Findings at `info`, sorted.
+    pub fn quiet(&self) -> Vec<String> {
+        self.lines(|severity| severity == "info")
+    }
+
+    fn lines(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let findings = self.findings().iter().filter(|finding| wanted(text(finding, "severity")));
+        let mut lines: Vec<String> = findings.map(|finding| self.line(finding)).collect();
+        lines.sort();
+        lines
+    }
+
+    /// The one finding of this check.
+    #[track_caller]
+    pub fn only(&self, check: &str) -> &Value {
+        let mut found = self.findings().iter().filter(|finding| text(finding, "check") == check);
+        let first = found.next().unwrap_or_else(|| panic!("no {check} in {:#?}", self.findings()));
+        assert!(found.next().is_none(), "several {check} in {:#?}", self.findings());
+        first
+    }
+
+    /// Nothing at `warning` or above, and the exit code says so.
+    #[track_caller]
+    pub fn healthy(&self) -> &Self {
+        assert_eq!(self.loud(), [""; 0], "{:#?}", self.findings());
+        assert_eq!(self.code, 0);
+        self
+    }
+
+    /// Exactly these findings at `warning` or above (in any order), and the exit code says so.
+    #[track_caller]
+    pub fn says(&self, expected: &[&str]) -> &Self {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(self.loud(), expected, "{:#?}", self.findings());
+        assert_eq!(self.code, 1);
+        self
+    }
+
+    /// Exactly these findings at `info` (in any order).
+    #[track_caller]
+    pub fn notes(&self, expected: &[&str]) -> &Self {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(self.quiet(), expected, "{:#?}", self.findings());
+        self
+    }
+
+    fn line(&self, finding: &Value) -> String {
+        let mut line = format!("{} {}", text(finding, "severity"), text(finding, "check"));
+        if let Some(stream) = finding["stream"].as_object() {
+            let pairs = stream.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?")));
+            line.push_str(&format!(" {}", pairs.collect::<Vec<_>>().join(",")));
+        }
+        if let Some(resolution) = finding["resolution"].as_str() {
+            line.push_str(&format!(" {resolution}"));
+        }
+        let block = finding["block"].as_str();
+        if let Some(block) = block {
+            let name = self.names.get(block).map_or(block, String::as_str);
+            line.push_str(&format!(" {name}"));
+        }
+        if let Some(object) = finding["object"].as_str() {
+            let within = block.and_then(|block| object.strip_prefix(block)?.strip_prefix('/'));
+            line.push_str(&format!(" object={}", within.map_or_else(|| format!("/{object}"), str::to_owned)));
+        }
+        if finding["interval"].is_object() {
+            let edge = |name| moment(&finding["interval"][name]);
+            line.push_str(&format!(" {}..{}", edge("start"), edge("end")));
+        }
+        if finding["deadline"].is_string() {
+            line.push_str(&format!(" by {}", moment(&finding["deadline"])));
+        }
+        line
+    }
+}
+
+fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
+    finding[key].as_str().unwrap_or_else(|| panic!("no {key} in {finding}"))
+}
+
+fn moment(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| short(super::time::t(text)))
+}
