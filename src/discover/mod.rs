@@ -3,6 +3,7 @@
 mod bucket;
 mod credentials;
 mod failure;
+mod filesystem;
 mod http;
 mod limits;
 mod progress;
@@ -14,6 +15,7 @@ pub(crate) mod testing;
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
 pub use credentials::{AzureAccess, Credentials, aws_credentials, azure_access, gcp_credentials};
 pub use failure::Doing;
+pub use filesystem::Filesystem;
 pub use http::{
     Answer, BodyCap, Endpoint, Purpose, Transport, TransportError, TransportErrorKind, Verdict, install_crypto,
     no_retries,

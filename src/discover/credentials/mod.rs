@@ -64,7 +64,7 @@ impl<C: Send + Sync + 'static> Credentials<C> {
     }
 
     /// A credential that stands in the configuration.
-    fn fixed(place: String, ambient: &Ambient, value: C) -> Self {
+    pub(in crate::discover) fn fixed(place: String, ambient: &Ambient, value: C) -> Self {
         let held = Held { value: Arc::new(value), renew_at: None, expires: None };
         let inner = Inner {
             place,

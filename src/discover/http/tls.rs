@@ -9,6 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 
 use crate::model::HttpSettings;
 
@@ -74,24 +75,11 @@ fn verifier(settings: &HttpSettings, provider: &Arc<CryptoProvider>) -> Result<A
     if settings.insecure_skip_verify {
         return Ok(Arc::new(Blind { provider: Arc::clone(provider), accept: true }));
     }
-    let inner: Arc<dyn ServerCertVerifier> = if tls.ca_file.is_empty() {
-        match rustls_platform_verifier::Verifier::new(Arc::clone(provider)) {
-            Ok(verifier) => Arc::new(verifier),
-            Err(error) => {
-                // an image without certificates is no reason to refuse a bucket that is reached by plain HTTP
-                tracing::debug!(%error, "the system has no root certificates");
-                Arc::new(Blind { provider: Arc::clone(provider), accept: false })
-            }
-        }
-    } else {
-        // as in Go, these roots stand instead of the system's, not beside them
-        let mut roots = RootCertStore::empty();
-        for certificate in read_certificates("ca_file", &tls.ca_file)? {
-            roots.add(certificate).map_err(TlsError::Rustls)?;
-        }
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .build()
-            .map_err(TlsError::Roots)?
+    let own = if tls.ca_file.is_empty() { None } else { Some(read_certificates("ca_file", &tls.ca_file)?) };
+    let inner = match own {
+        // as in Go, these roots stand instead of the system's, not beside them, unless told otherwise
+        Some(certificates) if !tls.trust_root_ca => only_roots(certificates, provider)?,
+        own => system_roots(own.unwrap_or_default(), provider)?,
     };
     if tls.server_name.is_empty() {
         return Ok(inner);
@@ -100,6 +88,36 @@ fn verifier(settings: &HttpSettings, provider: &Arc<CryptoProvider>) -> Result<A
         return Err(TlsError::ServerName(tls.server_name.clone()));
     };
     Ok(Arc::new(OtherName { name, inner }))
+}
+
+fn only_roots(
+    certificates: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate).map_err(TlsError::Rustls)?;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    Ok(verifier.map_err(TlsError::Roots)?)
+}
+
+fn system_roots(
+    beside: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    if beside.is_empty() {
+        return Ok(match Verifier::new(Arc::clone(provider)) {
+            Ok(verifier) => Arc::new(verifier),
+            Err(error) => {
+                // an image without certificates is no reason to refuse a bucket that is reached by plain HTTP
+                tracing::debug!(%error, "the system has no root certificates");
+                Arc::new(Blind { provider: Arc::clone(provider), accept: false })
+            }
+        });
+    }
+    let verifier = Verifier::new_with_extra_roots(beside, Arc::clone(provider)).map_err(TlsError::Rustls)?;
+    Ok(Arc::new(verifier))
 }
 
 fn read_certificates(setting: &'static str, path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {

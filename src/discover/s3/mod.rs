@@ -17,13 +17,13 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
-use object_store::aws::{AwsAuthorizer, AwsCredential, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use tokio::sync::mpsc;
 
 use super::{
-    Answer, BodyCap, Bucket, BucketError, Doing, ErrorKind, ListPage, ListedObject, Purpose, ReadObject, Transport,
-    Verdict,
+    Answer, BodyCap, Bucket, BucketError, Credentials, Doing, ErrorKind, ListPage, ListedObject, Purpose, ReadObject,
+    Transport, Verdict,
 };
 use crate::model::{Provider, RequestCounts, S3Settings};
 use address::Route;
@@ -43,7 +43,7 @@ struct Inner {
     route: RwLock<Arc<Route>>,
     /// Present the customer's key with every read, if objects are encrypted with one.
     customer_key: Option<HeaderMap>,
-    credentials: AwsCredentialProvider,
+    credentials: Credentials<AwsCredential>,
     transport: Transport,
 }
 
@@ -71,7 +71,7 @@ impl S3 {
         settings: &S3Settings,
         name: Arc<str>,
         prefix: &str,
-        credentials: AwsCredentialProvider,
+        credentials: Credentials<AwsCredential>,
         transport: Transport,
     ) -> Result<Self, BucketError> {
         let place = format!("{}/{}", settings.endpoint, settings.bucket);
@@ -154,10 +154,7 @@ impl S3 {
         message.headers_mut().extend(request.headers.clone());
         message.extensions_mut().insert(request.purpose);
         message.extensions_mut().insert(BodyCap(request.max_bytes));
-        let credential = self.0.credentials.get_credential().await.map_err(|error| {
-            let hint = "check the credentials of this bucket".to_owned();
-            doing.error(ErrorKind::Unauthenticated, &format!("there are no credentials: {error}"), Some(hint))
-        })?;
+        let credential = self.0.credentials.get().await?;
         sign(&mut message, &credential, &route.region)
             .map_err(|why| doing.error(ErrorKind::Unauthenticated, &why, None))?;
         let answer =
@@ -198,13 +195,12 @@ fn other_region(answer: &Answer, route: &Route) -> Option<String> {
     (is_region && region != route.region).then_some(region)
 }
 
-fn customer_key_headers(key: &str) -> Option<HeaderMap> {
-    let encoded = BASE64_STANDARD.encode(key);
-    let digest = BASE64_STANDARD.encode(Md5::digest(key));
+fn customer_key_headers(encoded: &str) -> Option<HeaderMap> {
+    let digest = BASE64_STANDARD.encode(Md5::digest(BASE64_STANDARD.decode(encoded).ok()?));
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
-        ("x-amz-server-side-encryption-customer-key", encoded.as_str()),
+        ("x-amz-server-side-encryption-customer-key", encoded),
         ("x-amz-server-side-encryption-customer-key-md5", digest.as_str()),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?);

@@ -3,10 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use object_store::StaticCredentialProvider;
-
 use super::*;
-use crate::discover::testing::{Reply, Seen, Server, limits, transport};
+use crate::discover::testing::{Reply, Seen, Server, ambient, limits, transport};
 use crate::model::{S3Encryption, Secret};
 
 fn bucket(server: &Server, prefix: &str, change: impl FnOnce(&mut S3Settings)) -> S3 {
@@ -22,7 +20,7 @@ fn bucket(server: &Server, prefix: &str, change: impl FnOnce(&mut S3Settings)) -
         secret_key: "sentinel-secret".to_owned(),
         token: Some("sentinel-token".to_owned()),
     };
-    let credentials = Arc::new(StaticCredentialProvider::new(credential));
+    let credentials = Credentials::fixed("thanos".to_owned(), &ambient(), credential);
     S3::new(&settings, "thanos".into(), prefix, credentials, transport(limits())).unwrap()
 }
 
@@ -332,7 +330,7 @@ async fn the_customers_key_is_presented_with_every_read() {
     let server = Server::script([Reply::new(200, "x").with("last-modified", "Fri, 02 Jan 2026 03:04:05 GMT")]).await;
     let bucket = bucket(&server, "", |settings| {
         settings.encryption =
-            Some(S3Encryption { customer_key: Secret::new("01234567890123456789012345678901".to_owned()) });
+            Some(S3Encryption { customer_key: Secret::new("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()) });
     });
     bucket.get("k", None, None, 10).await.unwrap();
     bucket.head("k").await.unwrap();
@@ -357,7 +355,7 @@ async fn requests_go_unsigned_without_a_key() {
     };
     for (key_id, signed) in [("", Ok(false)), ("id", Ok(true)), ("id\n", Err(()))] {
         let credential = AwsCredential { key_id: key_id.to_owned(), secret_key: "s".to_owned(), token: None };
-        let credentials = Arc::new(StaticCredentialProvider::new(credential));
+        let credentials = Credentials::fixed("thanos".to_owned(), &ambient(), credential);
         let bucket = S3::new(&settings, "t".into(), "", credentials, transport(limits())).unwrap();
         match (list(&bucket, &[]).await, signed) {
             (Ok(_), Ok(signed)) => {
