@@ -1,21 +1,28 @@
 //! Sources: what is in a bucket, seen with as few requests as possible. Read only by construction.
 
+mod azure;
 mod bucket;
 mod credentials;
+mod escape;
 mod failure;
 mod filesystem;
+mod gcs;
 mod http;
 mod limits;
 mod progress;
 mod read;
 mod s3;
+mod said;
 #[cfg(test)]
 pub(crate) mod testing;
+mod xml;
 
+pub use azure::Azure;
 pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
 pub use credentials::{AzureAccess, Credentials, aws_credentials, azure_access, gcp_credentials};
 pub use failure::Doing;
 pub use filesystem::Filesystem;
+pub use gcs::Gcs;
 pub use http::{
     Answer, BodyCap, Endpoint, Purpose, Transport, TransportError, TransportErrorKind, Verdict, install_crypto,
     no_retries,

@@ -19,6 +19,7 @@ pub(crate) struct Seen {
     pub(crate) query: Vec<(String, String)>,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Seen {
@@ -171,10 +172,12 @@ async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
         .collect();
     let length =
         headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
-    stream.read_exact(&mut vec![0; length]).await.ok()?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    let body = String::from_utf8(body).unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Some(Seen { method, path: path.to_owned(), query, headers })
+    Some(Seen { method, path: path.to_owned(), query, headers, body })
 }
 
 /// A clock that stands, and pauses of no length.

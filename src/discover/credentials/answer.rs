@@ -1,8 +1,8 @@
 //! Answers of credential endpoints: what they refuse in words, and the fields of what they give.
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
 use serde::de::DeserializeOwned;
+
+use crate::discover::xml::{Step, Steps};
 
 /// The longest piece of an answer that is repeated to a reader, in characters.
 const QUOTE_CHARS: usize = 300;
@@ -44,31 +44,15 @@ pub(super) fn not_understood(error: &serde_json::Error) -> String {
 
 /// The text of the first element with this local name.
 pub(super) fn xml_text(body: &[u8], element: &str) -> Option<String> {
-    let mut reader = Reader::from_reader(body);
-    let mut inside = false;
-    let mut text = String::new();
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => inside = start.local_name().as_ref() == element.as_bytes(),
-            Event::Text(piece) if inside => text.push_str(&piece.decode().ok()?),
-            Event::CData(piece) if inside => text.push_str(&piece.decode().ok()?),
-            Event::GeneralRef(entity) if inside => match entity.resolve_char_ref() {
-                Ok(Some(c)) => text.push(c),
-                _ => text.push_str(quick_xml::escape::resolve_predefined_entity(&entity.decode().ok()?)?),
-            },
-            Event::End(_) if inside => return Some(text.trim().to_owned()),
-            Event::Eof => return None,
-            Event::End(_)
-            | Event::Empty(_)
-            | Event::Text(_)
-            | Event::CData(_)
-            | Event::GeneralRef(_)
-            | Event::Comment(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_) => {}
+    let mut steps = Steps::new(body);
+    while let Some(step) = steps.next().ok()? {
+        if let Step::End { name, text } = step
+            && name == element.as_bytes()
+        {
+            return Some(String::from_utf8(text).ok()?.trim().to_owned());
         }
     }
+    None
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where a bucket is: from `endpoint`, `bucket` and `region` to URLs, as minio-go does it, which Thanos uses.
 
+use crate::discover::escape::percent_encode;
 use crate::model::{S3Lookup, S3Settings};
 
 /// What stands for a region where none is known; S3's own default.
@@ -97,22 +98,6 @@ fn host(endpoint: &str) -> &str {
 /// Percent-encodes all but the unreserved characters of RFC 3986, as signatures want it.
 pub(super) fn encode(text: impl AsRef<[u8]>) -> String {
     percent_encode(text.as_ref(), b"")
-}
-
-fn percent_encode(text: &[u8], also_plain: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || also_plain.contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            encoded.push('%');
-            for nibble in [byte >> 4, byte & 0xf] {
-                encoded.push(HEX.get(usize::from(nibble)).copied().map_or('0', char::from));
-            }
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -3,10 +3,8 @@
 use ::http::StatusCode;
 
 use super::xml::{Fault, parse_fault};
+use crate::discover::said::quoted;
 use crate::discover::{Answer, BucketError, Doing, ErrorKind};
-
-/// Characters of a foreign message that are passed on.
-const LONGEST_MESSAGE: usize = 300;
 
 /// What an answer with a bad status means. `secrets` are taken out of what the storage said, should it repeat them.
 pub(super) fn error(doing: Doing<'_>, answer: &Answer, secrets: &[&str]) -> BucketError {
@@ -24,21 +22,12 @@ pub(super) fn error(doing: Doing<'_>, answer: &Answer, secrets: &[&str]) -> Buck
 fn describe(status: StatusCode, fault: &Fault, secrets: &[&str]) -> String {
     let mut text = format!("HTTP {status}");
     if !fault.code.is_empty() {
-        text = format!("{text}, {}", clean(&fault.code, secrets));
+        text = format!("{text}, {}", quoted(&fault.code, secrets));
     }
     if !fault.message.is_empty() {
-        text = format!("{text}: {}", clean(&fault.message, secrets));
+        text = format!("{text}: {}", quoted(&fault.message, secrets));
     }
     text
-}
-
-fn clean(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret, "[redacted]");
-    }
-    let short: String = text.chars().take(LONGEST_MESSAGE).collect();
-    short.trim_end_matches('.').escape_debug().to_string()
 }
 
 fn kind(answer: &Answer, fault: &Fault, about_object: bool) -> ErrorKind {

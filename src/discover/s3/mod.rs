@@ -21,6 +21,7 @@ use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use tokio::sync::mpsc;
 
+use super::xml::parse_time;
 use super::{
     Answer, BodyCap, Bucket, BucketError, Credentials, Doing, ErrorKind, ListPage, ListedObject, Purpose, ReadObject,
     Transport, Verdict,
@@ -282,7 +283,7 @@ impl Bucket for S3 {
             Err(error) => return Err(error),
         };
         let size = answer.header("content-length").and_then(|text| text.parse().ok());
-        let last_modified = answer.header("last-modified").and_then(xml::parse_time);
+        let last_modified = answer.header("last-modified").and_then(parse_time);
         let (Some(size), Some(last_modified)) = (size, last_modified) else {
             return Err(doing.error(
                 ErrorKind::Protocol,

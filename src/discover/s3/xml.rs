@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use quick_xml::Reader;
-use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::Event;
-
+use crate::discover::escape::unescape;
+use crate::discover::xml::{Step, Steps, parse_time};
 use crate::discover::{ListPage, ListedObject, OddKey};
 use crate::model::TimestampMs;
 
@@ -68,73 +66,6 @@ struct Entry {
     last_modified: Option<TimestampMs>,
     etag: Option<Box<str>>,
     class: Option<Arc<str>>,
-}
-
-/// Elements by their local names, text included; `None` at the document's proper end.
-enum Step {
-    Start(Vec<u8>),
-    End { name: Vec<u8>, text: Vec<u8> },
-}
-
-/// Walks a document, gathering the text of leaf elements.
-struct Steps<'b> {
-    reader: Reader<&'b [u8]>,
-    text: Vec<u8>,
-    depth: usize,
-    begun: bool,
-    pending_end: Option<Vec<u8>>,
-}
-
-impl<'b> Steps<'b> {
-    fn new(body: &'b [u8]) -> Self {
-        let mut reader = Reader::from_reader(body);
-        reader.config_mut().trim_text(false);
-        Self { reader, text: Vec::new(), depth: 0, begun: false, pending_end: None }
-    }
-
-    fn next(&mut self) -> Result<Option<Step>, String> {
-        if let Some(name) = self.pending_end.take() {
-            return Ok(Some(Step::End { name, text: Vec::new() }));
-        }
-        loop {
-            let at = self.reader.buffer_position();
-            match self.reader.read_event() {
-                Err(error) => return Err(format!("broken XML at byte {at}: {error}")),
-                Ok(Event::Eof) if self.begun && self.depth == 0 => return Ok(None),
-                Ok(Event::Eof) => return Err(format!("the XML ends early, at byte {at}")),
-                Ok(Event::Start(start)) => {
-                    self.begun = true;
-                    self.depth = self.depth.saturating_add(1);
-                    self.text.clear();
-                    return Ok(Some(Step::Start(start.local_name().as_ref().to_vec())));
-                }
-                Ok(Event::Empty(start)) => {
-                    self.begun = true;
-                    let name = start.local_name().as_ref().to_vec();
-                    self.pending_end = Some(name.clone());
-                    return Ok(Some(Step::Start(name)));
-                }
-                Ok(Event::End(end)) => {
-                    self.depth = self.depth.saturating_sub(1);
-                    let name = end.local_name().as_ref().to_vec();
-                    return Ok(Some(Step::End { name, text: std::mem::take(&mut self.text) }));
-                }
-                Ok(Event::Text(text)) => self.text.extend_from_slice(&text),
-                Ok(Event::CData(text)) => self.text.extend_from_slice(&text),
-                Ok(Event::GeneralRef(reference)) => {
-                    let name = String::from_utf8_lossy(&reference).into_owned();
-                    if let Ok(Some(character)) = reference.resolve_char_ref() {
-                        self.text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    } else if let Some(meaning) = resolve_xml_entity(&name) {
-                        self.text.extend_from_slice(meaning.as_bytes());
-                    } else {
-                        return Err(format!("unknown entity `&{};` at byte {at}", name.escape_debug()));
-                    }
-                }
-                Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_)) => {}
-            }
-        }
-    }
 }
 
 /// Reads the answer to a listing request, of either version.
@@ -278,41 +209,9 @@ fn intern_class(classes: &mut Vec<Arc<str>>, text: &[u8]) -> Option<Arc<str>> {
     Some(class)
 }
 
-/// RFC 3339 as S3 writes it, or one of the forms that others write.
-pub(super) fn parse_time(text: &str) -> Option<TimestampMs> {
-    let text = text.trim();
-    if let Ok(time) = TimestampMs::parse_rfc3339(text) {
-        return Some(time);
-    }
-    if let Ok(time) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text) {
-        return Some(TimestampMs(time.as_millisecond()));
-    }
-    // without a zone: UTC, which is what every storage means
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    Some(TimestampMs(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()))
-}
-
 /// Undoes `encoding-type=url`: percent-encoding with `+` for a space, as Go's `url.QueryUnescape`, which minio-go uses.
 /// What is no escape stays as it is.
 fn decode_url(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let escape = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        if let Some((high, low)) = escape {
-            decoded.push(high << 4 | low);
-            rest = after.get(2..).unwrap_or_default();
-        } else {
-            decoded.push(if *first == b'+' { b' ' } else { *first });
-            rest = after;
-        }
-    }
-    decoded
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    unescape(&spaced)
 }
