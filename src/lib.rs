@@ -1,6 +1,7 @@
 //! Blockwarden watches the long-term memory of a Prometheus estate. The modules in reading order:
 
 pub mod checks;
+pub mod config;
 pub mod discover;
 pub mod engine;
 pub mod model;

@@ -1,0 +1,172 @@
+//! `docs/configuration.md`, written from the tables that decode the files, so that it cannot lag behind them.
+
+use std::fmt::Write;
+
+use super::yaml::{Effect, Key, Kind, Table};
+use super::{buckets, checks, main_file, objstore, policy};
+use crate::checks::{ALL, Check};
+
+const HEAD: &str = "\
+<!-- Generated from src/config by `UPDATE=1 cargo test --lib config::docs`. Do not edit. -->
+# Configuration
+
+One YAML file, given by `--config`. Everything has a default: a file with one bucket is enough.
+
+```yaml
+buckets:
+  - objstore_config_file: /etc/thanos/objstore.yaml
+retention: {raw: 30d, 5m: 90d, 1h: 0s}
+streams:
+  - match: '{cluster=\"eu1\"}'
+    expected: true
+    local_retention: 15d
+```
+
+`--objstore.config-file FILE` and `--objstore.config YAML` stand instead of `buckets`; the rest of the file applies to that bucket too.
+`blockwarden config check` says what was understood, or all mistakes of all files at once, each with its file, line and column.
+
+- Unknown keys are errors, and so are keys that are given twice. Only the first document of a file counts.
+- `$(NAME)` is replaced by the environment variable `NAME` before anything is parsed, in comments too. A variable that is not set is an error; an empty one is not. There is no escape.
+- *true or false*: as YAML 1.1 has it, also `yes`, `no`, `on`, `off`, without quotes.
+- *whole number*: also hexadecimal (`0x10`), octal (`0o17`, `017`), binary (`0b1`) and with underscores (`67_108_864`).
+- *duration*: what is compared with Prometheus or Thanos is written in their grammar: `1h30m`, `15d`, `1y` = 365 days. `0s` is zero.
+- *interval*: our own rhythms, such as `5m` or `1h 30m`; years and months are refused, because their length is not fixed.
+- *matchers*: external labels as in PromQL, in quotes: `'{cluster=\"eu1\", replica=~\"a|b\"}'`. `'{}'` selects every stream.
+- Anchors, aliases and merge keys (`<<`) may be used. Null counts as absent.
+";
+
+/// The whole document.
+pub fn configuration() -> String {
+    render(ALL)
+}
+
+fn render(all: &[&Check]) -> String {
+    let mut text = HEAD.to_owned();
+    let sections: [(&str, &str, &Table); 5] = [
+        ("Top level", "", &main_file::TABLE),
+        ("`buckets`", "A list.", &buckets::TABLE),
+        (
+            "`retention`",
+            "Per resolution. `0s` = for ever; what is absent is unknown, and the checks that need it are silent.",
+            &policy::RETENTION,
+        ),
+        ("`retention_by_stream`", "A list.", &policy::STREAM_RETENTION),
+        ("`streams`", "A list.", &policy::STREAM),
+    ];
+    for (title, lead, table) in sections {
+        section(&mut text, title, lead, table);
+    }
+    check_sections(&mut text, all);
+    text.push_str("\n# Thanos' `objstore.config`\n\n");
+    text.push_str(
+        "Read as Thanos reads it, so that an existing secret can be mounted as it is. \
+         The types SWIFT, COS, ALIYUNOSS, BOS, OCI and OBS are not supported yet.\n",
+    );
+    section(&mut text, "The document", "", &objstore::ENVELOPE);
+    for (provider, table) in objstore::PROVIDERS {
+        section(&mut text, &format!("`type: {}`", provider.name()), "The keys of `config`.", table);
+    }
+    for (name, table) in objstore::SHARED {
+        section(&mut text, &format!("`{name}`"), "", table);
+    }
+    text
+}
+
+/// The keys that are used; then, in a list, those that are not.
+fn section(text: &mut String, title: &str, lead: &str, table: &Table) {
+    let lenient = if table.lenient { "Keys that are not listed are passed over, as Thanos does." } else { "" };
+    let lead = [lead, lenient].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    put(text, format_args!("\n## {title}\n\n"));
+    if !lead.is_empty() {
+        put(text, format_args!("{lead}\n\n"));
+    }
+    rows(text, table.keys.iter().filter(|key| key.effect == Effect::Used).map(row));
+    let idle = table.keys.iter().filter_map(|key| match key.effect {
+        Effect::Idle(reason) => Some(format!("- `{}`: {reason}\n", key.name)),
+        Effect::Used | Effect::Refused(_) => None,
+    });
+    list(text, "Accepted, and without effect on reading:", idle.collect());
+    let refused = table.keys.iter().filter_map(|key| match key.effect {
+        Effect::Refused(reason) => Some(format!("- `{}`: {reason}\n", key.name)),
+        Effect::Used | Effect::Idle(_) => None,
+    });
+    list(text, "Refused unless empty:", refused.collect());
+}
+
+fn check_sections(text: &mut String, all: &[&Check]) {
+    text.push_str("\n## `checks`\n\nA mapping from the id of a check to its settings. Every check has these:\n\n");
+    rows(text, checks::COMMON.iter().chain([&checks::OVERRIDES]).map(row));
+    text.push_str(
+        "\nand, where it has any, its own:\n\n| check | key | type | default | meaning |\n|---|---|---|---|---|\n",
+    );
+    for check in all {
+        for param in check.params {
+            let kind = checks::kind(param).describe();
+            let default = checks::default_text(param);
+            put(
+                text,
+                format_args!("| `{}` | `{}` | {kind} | `{default}` | {} |\n", check.id, param.name, cell(param.help)),
+            );
+        }
+    }
+}
+
+fn rows(text: &mut String, rows: impl Iterator<Item = String>) {
+    text.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+    text.extend(rows);
+}
+
+fn row(key: &Key) -> String {
+    let default = match (key.default, key.kind) {
+        ("", _) => "–".to_owned(),
+        // a default in words, not one that could be written
+        (words, Kind::Text | Kind::Choice(_) | Kind::Duration) if words.starts_with("that of") => words.to_owned(),
+        (default, _) => format!("`{default}`"),
+    };
+    format!("| `{}` | {} | {default} | {} |\n", key.name, cell(&kind(key)), cell(key.help))
+}
+
+/// An empty word among the choices means that the key may be empty, which goes without saying.
+fn kind(key: &Key) -> String {
+    key.kind.describe().replace("``, ", "")
+}
+
+fn list(text: &mut String, lead: &str, items: Vec<String>) {
+    if !items.is_empty() {
+        put(text, format_args!("\n{lead}\n\n"));
+        text.extend(items);
+    }
+}
+
+/// A bar would end the cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // writing into a String cannot fail
+    text.write_fmt(arguments).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::environment;
+
+    #[test]
+    fn the_committed_document_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        let wanted = configuration();
+        if environment::read().non_empty("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == wanted,
+            "docs/configuration.md is not up to date: run `UPDATE=1 cargo test --lib config::docs`"
+        );
+    }
+}

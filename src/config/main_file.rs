@@ -1,0 +1,96 @@
+//! Our own file, from the top.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::buckets::{self, Defaults};
+use super::yaml::{self, Key, Kind, Node, Reading, Table};
+use super::{Loader, checks, policy};
+use crate::checks::{BucketPolicy, Policy};
+use crate::model::BucketSettings;
+
+const LATER: &str = "not supported by this version";
+const ANY: Kind = Kind::Other("anything");
+
+/// The top level.
+pub(super) const TABLE: Table = Table {
+    keys: &[
+        Key::new(
+            "buckets",
+            Kind::Sections(&buckets::TABLE),
+            "",
+            "The buckets to watch. Required, unless `--objstore.config-file` or `--objstore.config` stands instead.",
+        ),
+        Key::new(
+            "retention",
+            Kind::Section(&policy::RETENTION),
+            "",
+            "What the compactors were told. `0s` = for ever; what is absent is unknown, and the checks that need it are silent.",
+        ),
+        Key::new(
+            "retention_by_stream",
+            Kind::Sections(&policy::STREAM_RETENTION),
+            "",
+            "Retention of single tenants or streams; the first that matches counts.",
+        ),
+        Key::new(
+            "streams",
+            Kind::Sections(&policy::STREAM),
+            "",
+            "What is known of producers; of several that match, the first that says something counts.",
+        ),
+        Key::new("checks", Kind::Other("mapping"), "", "Settings of single checks, by their id."),
+        Key::refused("endpoints", ANY, LATER),
+        Key::refused("deviation", ANY, LATER),
+        Key::refused("backups", ANY, LATER),
+        Key::refused("scrub", ANY, LATER),
+        Key::refused("notify", ANY, LATER),
+        Key::refused("metrics", ANY, LATER),
+        Key::refused("web", ANY, LATER),
+    ],
+    lenient: false,
+};
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Main {
+    /// The buckets with the demands on them; empty where they are not wanted.
+    pub(super) buckets: Vec<(BucketSettings, BucketPolicy)>,
+    /// For every bucket.
+    pub(super) defaults: Defaults,
+    /// Demands on streams and settings of checks; those on buckets are beside the buckets.
+    pub(super) policy: Policy,
+}
+
+/// Lowers the file. Without `with_buckets` its `buckets` are looked through for mistakes and otherwise ignored.
+pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node: &Node, with_buckets: bool) -> Main {
+    let reading = Reading::top(file);
+    let Some(top) = yaml::decode(node, node.place, TABLE.keys, TABLE.lenient, &reading, loader.mistakes) else {
+        return Main::default();
+    };
+    let defaults = Defaults {
+        retention: policy::retention(top.section("retention")),
+        stream_retention: policy::stream_retention(top.sections("retention_by_stream"), loader.mistakes),
+    };
+    let sections = top.sections("buckets");
+    let buckets = if with_buckets {
+        if sections.is_empty() && (!top.is_given("buckets") || top.is_empty_list("buckets")) {
+            let message = "is missing: name at least one bucket here, or give --objstore.config-file FILE";
+            top.mistake(loader.mistakes, "buckets", message);
+        }
+        buckets::lower(loader, path, sections, &defaults)
+    } else {
+        for section in sections {
+            buckets::demands(loader, section);
+        }
+        Vec::new()
+    };
+    let policy = Policy {
+        streams: policy::streams(top.sections("streams"), loader.mistakes),
+        checks: top.node("checks").map_or_else(Default::default, |node| {
+            checks::lower(node, top.place("checks"), &reading.key("checks"), loader.checks, loader.mistakes)
+        }),
+        ..Policy::default()
+    };
+    Main { buckets, defaults, policy }
+}
