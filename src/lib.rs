@@ -1,5 +1,6 @@
 //! Blockwarden watches the long-term memory of a Prometheus estate. The modules in reading order:
 
+pub mod catalogue;
 pub mod checks;
 pub mod config;
 pub mod discover;

@@ -1,0 +1,15 @@
+//! The catalogue: for each alert, the rule and the words for people, from one file `alerts/<id>.yaml`. Runbooks,
+//! rule files, `explain` and the texts of notifications are made from it and from nothing else. Pure: it gives
+//! strings, others write them.
+
+mod entry;
+mod load;
+mod rule;
+mod runbook;
+mod template;
+
+pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step};
+pub use load::{Catalogue, CatalogueError, Problem, embedded};
+pub use rule::{rule_file, rule_test_file};
+pub use runbook::{runbook, runbook_index};
+pub use template::{Template, TemplateError};
