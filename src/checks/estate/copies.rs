@@ -1,0 +1,91 @@
+//! Copies: members of a replica group that hold the same data, to judge by their sample counts.
+
+use super::{Estate, Group, Placed, Stream};
+use crate::model::{Interval, Resolution};
+
+/// How many blocks on each side of the time in question are compared.
+const NEIGHBOURS: usize = 2;
+/// By how much the sample counts of copies may differ, in percent. Members of a receive hashring and shards of an
+/// operator differ in a replica-like label as well, but hold different series.
+const TOLERATED_PERCENT: f64 = 10.0;
+
+impl Estate<'_> {
+    /// `other` holds a copy of what `stream` has, or had, around `time`: in the nearest windows that both hold, their
+    /// sample counts agree.
+    pub fn is_copy(
+        &self,
+        group: &Group,
+        stream: &Stream,
+        other: &Stream,
+        resolution: Resolution,
+        time: Interval,
+    ) -> bool {
+        if std::ptr::eq(stream, other) {
+            return false;
+        }
+        let theirs = self.coverage(group, other, resolution);
+        let blocks = self.blocks_of(stream, resolution);
+        let comparable = |block: &&Placed<'_>| {
+            !block.superseded
+                && !block.meta.hinted
+                && block.meta.stats.samples.is_some_and(|samples| samples > 0)
+                && theirs.missing_from(block.meta.interval).iter().all(|gap| gap.len_ms() <= SLACK_MS)
+        };
+        let split = blocks.partition_point(|block| block.meta.interval.start < time.start);
+        let (before, after) = blocks.split_at(split);
+        let nearest = before.iter().rev().filter(comparable).take(NEIGHBOURS);
+        let mut windows = nearest.chain(after.iter().filter(comparable).take(NEIGHBOURS)).peekable();
+        windows.peek().is_some() && windows.all(|block| self.agrees(block, other, resolution))
+    }
+
+    fn agrees(&self, block: &Placed<'_>, other: &Stream, resolution: Resolution) -> bool {
+        let Some(ours) = block.meta.stats.samples else {
+            return false;
+        };
+        let mut theirs = 0.0;
+        for candidate in self.blocks_of(other, resolution) {
+            let interval = candidate.meta.interval;
+            let Some(common) = interval.intersection(block.meta.interval) else {
+                continue;
+            };
+            if candidate.superseded || candidate.meta.hinted {
+                continue;
+            }
+            let Some(samples) = candidate.meta.stats.samples else {
+                return false;
+            };
+            theirs += to_f64(samples) * share(common, interval);
+        }
+        let ours = to_f64(ours);
+        (ours - theirs).abs() * 100.0 <= TOLERATED_PERCENT * ours.max(theirs)
+    }
+
+    /// Another member of the group holds a copy of this time of the stream.
+    pub fn has_copy(&self, stream: &Stream, resolution: Resolution, time: Interval) -> bool {
+        let Some(group) = self.groups.get(stream.group) else {
+            return false;
+        };
+        self.members(group).any(|other| {
+            !std::ptr::eq(stream, other)
+                && other
+                    .coverage
+                    .get(&resolution)
+                    .is_some_and(|coverage| coverage.missing_from(time).iter().all(|gap| gap.len_ms() <= SLACK_MS))
+                && self.is_copy(group, stream, other, resolution, time)
+        })
+    }
+}
+
+/// Replicas do not start and end their blocks at the same sample.
+const SLACK_MS: i64 = 15 * crate::model::MINUTE_MS;
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a ratio of counts needs no 53rd bit")]
+const fn to_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// The part of `whole` that `part` is.
+fn share(part: Interval, whole: Interval) -> f64 {
+    let len = |interval: Interval| to_f64(interval.len_ms().unsigned_abs());
+    if whole.is_empty() { 0.0 } else { len(part) / len(whole) }
+}
