@@ -1,11 +1,41 @@
 //! The checks: pure functions from the world, the past and the policy to findings. One file per check, its tests
 //! inside. To add one: the file, `alerts/<id>.yaml`, and two lines here.
 
+mod block_vanished;
+mod bucket_empty;
+mod bucket_unreachable;
+mod clock_skew;
+mod compaction_loss;
+mod condense;
+mod coverage_gap;
+mod deletion_overdue;
+mod deletion_unreplaced;
+mod downsample_missing;
 pub mod estate;
+mod fact_unknown;
+#[cfg(test)]
+mod kit;
+pub mod ledger_failing;
+mod meta_invalid;
+mod missing_object;
+mod object_archived;
+mod object_mutated;
+mod overlap;
+mod partial_upload;
 mod policy;
+mod retention_list;
+mod retention_overdue;
+mod retention_premature;
+mod retention_unsafe;
 mod scope;
+mod size_mismatch;
+mod stream_missing;
+mod stream_replaced;
 mod unexplained;
+mod upload_lag;
 
+pub use condense::condense;
+pub use object_archived::is_archived;
 pub use policy::{BucketPolicy, CheckPolicy, CheckSettings, Param, ParamValue, Policy, Retention, StreamPolicy};
 pub use scope::Scope;
 
@@ -27,4 +57,58 @@ pub struct Check {
 }
 
 /// Every check, in the order of the documentation.
-pub static ALL: &[&Check] = &[];
+pub static ALL: &[&Check] = &[
+    &bucket_unreachable::CHECK,
+    &bucket_empty::CHECK,
+    &partial_upload::CHECK,
+    &missing_object::CHECK,
+    &size_mismatch::CHECK,
+    &meta_invalid::CHECK,
+    &object_archived::CHECK,
+    &coverage_gap::CHECK,
+    &block_vanished::CHECK,
+    &deletion_unreplaced::CHECK,
+    &stream_missing::CHECK,
+    &stream_replaced::CHECK,
+    &upload_lag::CHECK,
+    &object_mutated::CHECK,
+    &compaction_loss::CHECK,
+    &overlap::CHECK,
+    &clock_skew::CHECK,
+    &retention_overdue::CHECK,
+    &retention_premature::CHECK,
+    &retention_unsafe::CHECK,
+    &downsample_missing::CHECK,
+    &deletion_overdue::CHECK,
+    &fact_unknown::CHECK,
+    &ledger_failing::CHECK,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::kit::Kit;
+    use super::*;
+
+    #[test]
+    fn a_healthy_bucket_raises_nothing() {
+        for now in [25, 49, 50, 51, 201] {
+            assert_eq!(Kit::healthy(now).alarms(), Vec::<&str>::new(), "at hour {now}");
+        }
+        let mut pair = Kit::healthy(201);
+        pair.fill("b", 0, 200);
+        pair.remember(190, 199);
+        assert_eq!(pair.alarms(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn ids_and_parameters_are_unique_and_well_formed() {
+        for (idx, check) in ALL.iter().enumerate() {
+            assert!(check.id.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", check.id);
+            assert!(!ALL[..idx].iter().any(|other| other.id == check.id), "{} twice", check.id);
+            for param in check.params {
+                assert!(!["enabled", "severity", "overrides", "match"].contains(&param.name), "{}", check.id);
+                assert!(!param.help.is_empty());
+            }
+        }
+    }
+}

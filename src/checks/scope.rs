@@ -19,6 +19,8 @@ pub struct Scope<'a> {
     pub check: &'static Check,
     /// The bucket.
     pub estate: &'a Estate<'a>,
+    /// All buckets, by name: a stream may be in any of them.
+    pub estates: &'a [Estate<'a>],
     /// Why the ledger cannot be relied on, if so.
     pub ledger_failure: Option<&'a str>,
 }
@@ -34,6 +36,14 @@ impl Scope<'_> {
         match self.estate.policy.param(self.check.id, param, labels) {
             ParamValue::DurationMs(ms) => ms,
             ParamValue::Ratio(_) | ParamValue::Count(_) => 0,
+        }
+    }
+
+    /// A number that can be set for this check.
+    pub fn count(&self, param: &Param) -> i64 {
+        match self.estate.policy.param(self.check.id, param, None) {
+            ParamValue::Count(count) => i64::try_from(count).unwrap_or(i64::MAX),
+            ParamValue::DurationMs(_) | ParamValue::Ratio(_) => 0,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Stream selectors: matchers over external labels, as in PromQL. Parsing is the configuration's work.
+//! Stream selectors: matchers over external labels, as in `PromQL`. Parsing is the configuration's work.
 
 use super::Labels;
 

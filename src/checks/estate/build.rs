@@ -170,15 +170,15 @@ impl<'a> Estate<'a> {
                 let own = u32::from(block.deletion().is_none());
                 let resolution = block.meta.resolution;
                 let ulid = block.ulid();
-                let mut all = sources(ulid, block.meta).iter();
-                if rewritten.contains(&ulid) || all.all(|source| holds(resolution, *source, own)) {
+                let all = sources(ulid, block.meta);
+                if rewritten.contains(&ulid) || all.iter().all(|source| holds(resolution, *source, own)) {
                     superseded.push(*idx);
                 }
                 let coarser = match resolution {
                     Resolution::Raw => Resolution::FiveMinutes,
                     Resolution::FiveMinutes | Resolution::OneHour => Resolution::OneHour,
                 };
-                if sources(ulid, block.meta).iter().all(|source| holds(coarser, *source, 0)) {
+                if all.iter().all(|source| holds(coarser, *source, 0)) {
                     downsampled.push(*idx);
                 }
             }
@@ -249,6 +249,6 @@ const MASS_LOSS_BLOCKS: u64 = 10;
 const MASS_LOSS_SHARE: u64 = 5;
 
 /// The level-1 ancestors; a block that names none stands for itself.
-pub(super) fn sources<'m>(ulid: Ulid, meta: &'m BlockMeta) -> std::borrow::Cow<'m, [Ulid]> {
+pub(super) fn sources(ulid: Ulid, meta: &BlockMeta) -> std::borrow::Cow<'_, [Ulid]> {
     if meta.sources.is_empty() { vec![ulid].into() } else { std::borrow::Cow::Borrowed(&meta.sources) }
 }

@@ -140,6 +140,14 @@ impl<'a> Estate<'a> {
         stream.blocks.get(&resolution).and_then(|range| self.blocks.get(range.clone())).unwrap_or_default()
     }
 
+    /// The block of this ULID, if it has its place in a stream.
+    pub fn placed(&self, ulid: Ulid) -> Option<&Placed<'a>> {
+        let meta = self.view.blocks.get(&ulid)?.meta.meta()?;
+        let blocks = self.blocks_of(self.stream(&meta.labels)?, meta.resolution);
+        let from = blocks.partition_point(|block| block.meta.interval.start < meta.interval.start);
+        blocks.iter().skip(from).find(|block| block.ulid() == ulid)
+    }
+
     /// The stream of a block.
     pub fn stream_of(&self, block: &Placed<'_>) -> Option<&Stream> {
         self.streams.get(block.stream)

@@ -1,0 +1,144 @@
+//! Objects of a block without its `meta.json`: an upload that was never finished.
+
+use super::estate::Estate;
+use super::scope::moment;
+use super::{Check, Param, ParamValue, Scope};
+use crate::model::{
+    BlockView, Finding, HOUR_MS, Interval, MetaState, Need, Resolution, Severity, TimestampMs, format_duration_ms,
+    ulid_time,
+};
+
+/// For how long an upload may show nothing: large multipart uploads are invisible until they end.
+pub(super) const AFTER: Param = Param {
+    name: "after",
+    default: ParamValue::DurationMs(HOUR_MS),
+    help: "how long after its newest object a directory without `meta.json` counts as an upload in progress",
+};
+
+pub(super) static CHECK: Check = Check {
+    id: "partial_upload",
+    needs: &[Need::Listing, Need::Metas],
+    severity: Severity::Warning,
+    params: &[AFTER],
+    run,
+};
+
+/// A compactor removes partial uploads this long after their newest object (Thanos `PartialUploadThresholdAge`).
+pub(super) const REMOVED_AFTER_MS: i64 = 48 * HOUR_MS;
+
+fn run(scope: &Scope<'_>) -> Vec<Finding> {
+    let estate = scope.estate;
+    let after = scope.duration_ms(&AFTER, None);
+    let partial = estate.unplaced.iter().filter(|block| {
+        block.meta == MetaState::Absent && block.marks.deletion.is_none() && !estate.is_young(block, after)
+    });
+    partial.filter_map(|block| judge(scope, block)).collect()
+}
+
+fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
+    let estate = scope.estate;
+    let newest = block.newest_modification()?;
+    let removal = estate.has_compactor().then(|| newest.plus(REMOVED_AFTER_MS));
+    let missing = matching_loss(estate, block);
+    let cut = moment(ulid_time(block.ulid));
+    let objects = block.objects.len();
+    let mut message = format!(
+        "upload of block {} (cut {cut}) was never finished: {objects} objects, no `meta.json`, nothing new for {}",
+        block.ulid,
+        format_duration_ms(scope.now().since(newest).max(0)),
+    );
+    let remedy = match missing {
+        Some(_) => {
+            "read the producer's log (sidecar, receive or ruler) and let it finish; while the block is in its local \
+             storage, delete the partial directory and it is uploaded again"
+        }
+        None => "nothing is missing at its time: let the compactor remove it, or delete the directory",
+    };
+    if let Some(removal) = removal {
+        message.push_str(&format!("; the compactor deletes it after {}", moment(removal)));
+    }
+    let mut finding = scope.unplaced_finding(block.ulid, message, remedy);
+    finding.interval = missing;
+    if missing.is_none() {
+        finding.severity = Severity::Info;
+    }
+    let names: Vec<&str> = block.objects.iter().take(5).map(|object| &*object.name).collect();
+    Some(
+        finding
+            .until(removal, scope.now())
+            .with("objects", objects)
+            .with("bytes", block.bytes())
+            .with("first_objects", names)
+            .with("newest_object", newest.to_string()),
+    )
+}
+
+/// A hole, or the open end of a late stream, that this block may have been meant for.
+fn matching_loss(estate: &Estate<'_>, block: &BlockView) -> Option<Interval> {
+    let holes = estate.groups.iter().flat_map(|group| estate.group_holes(group, Resolution::Raw));
+    let hole = holes.map(|hole| hole.interval).find(|hole| Estate::ulid_matches(block.ulid, *hole));
+    hole.or_else(|| {
+        let late = estate.streams.iter().filter(|stream| !stream.derived).filter_map(|stream| {
+            let newest: TimestampMs = stream.newest_raw?;
+            let late = estate.now.since(newest) > stream.range_ms.saturating_mul(2);
+            let retired = estate.now.since(newest) > estate.policy.retire_after_ms(&stream.labels);
+            (late && !retired).then_some(Interval::new(newest, estate.now))
+        });
+        late.into_iter().find(|open_end| ulid_time(block.ulid) > open_end.start)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::kit::{Kit, Spec, at};
+    use crate::model::BlockSource;
+
+    fn with_partial(kit: &mut Kit, start: i64) -> ulid::Ulid {
+        let ulid = kit.add(Spec::new("a", start, start + 2));
+        kit.remove_object(ulid, "meta.json");
+        ulid
+    }
+
+    #[test]
+    fn a_partial_upload_in_a_hole_is_a_warning() {
+        let mut kit = Kit::new(49);
+        kit.fill("a", 0, 40);
+        with_partial(&mut kit, 40);
+        kit.fill("a", 42, 48);
+        let finding = kit.one(CHECK.id);
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(finding.interval, Some(Interval::new(at(40), at(42))));
+        assert_eq!(finding.deadline, None, "no compactor is at work");
+    }
+
+    #[test]
+    fn a_partial_upload_at_the_late_end_is_a_warning() {
+        let mut kit = Kit::new(49);
+        kit.fill("a", 0, 42);
+        with_partial(&mut kit, 42);
+        assert_eq!(kit.one(CHECK.id).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_partial_upload_that_nothing_misses_is_information_with_the_time_of_its_removal() {
+        let mut kit = Kit::healthy(49);
+        kit.add(Spec { source: BlockSource::Compactor, level: 2, ..Spec::new("a", 0, 8) });
+        with_partial(&mut kit, 40);
+        let finding = kit.one(CHECK.id);
+        assert_eq!(finding.severity, Severity::Info);
+        assert_eq!(finding.deadline, Some(at(43 + 48)));
+    }
+
+    #[test]
+    fn young_marked_and_future_directories() {
+        for (now, marked, fires) in [(43, false, 0), (44, false, 1), (44, true, 0), (42, false, 1)] {
+            let mut kit = Kit::new(now);
+            let ulid = with_partial(&mut kit, 40);
+            if marked {
+                kit.mark(ulid, 43, "source of compacted block");
+            }
+            assert_eq!(kit.run(CHECK.id).len(), fires, "at {now}, marked: {marked}");
+        }
+    }
+}
