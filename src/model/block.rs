@@ -154,8 +154,8 @@ pub struct BlockMeta {
     pub stats: Stats,
     /// `compaction.level`; 1 = cut from a head.
     pub level: u32,
-    /// `compaction.sources`: the level-1 ancestors.
-    pub sources: Box<[Ulid]>,
+    /// `compaction.sources`: the level-1 ancestors; one list for a block and what was downsampled from it.
+    pub sources: Arc<[Ulid]>,
     /// `compaction.parents`.
     pub parents: Box<[Parent]>,
     /// `compaction.hints` is not empty (`from-out-of-order`): such blocks overlap by design.

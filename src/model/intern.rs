@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use ulid::Ulid;
+
 use super::Labels;
 
-/// Keeps one `Arc` per distinct set of labels and per distinct name.
+/// Keeps one `Arc` per distinct set of labels, name and list of blocks.
 #[derive(Clone, Debug, Default)]
 pub struct Interner {
     labels: HashSet<Arc<Labels>>,
     names: HashSet<Arc<str>>,
+    ulids: HashSet<Arc<[Ulid]>>,
 }
 
 impl Interner {
@@ -30,6 +33,17 @@ impl Interner {
         }
         let shared: Arc<str> = name.into();
         self.names.insert(Arc::clone(&shared));
+        shared
+    }
+
+    /// The shared copy of this list: the level-1 ancestors of a large block are many, and its downsampled siblings have
+    /// the same.
+    pub fn ulids(&mut self, ulids: &[Ulid]) -> Arc<[Ulid]> {
+        if let Some(shared) = self.ulids.get(ulids) {
+            return Arc::clone(shared);
+        }
+        let shared: Arc<[Ulid]> = ulids.into();
+        self.ulids.insert(Arc::clone(&shared));
         shared
     }
 }

@@ -90,7 +90,7 @@ fn read_document(
         interval,
         stats,
         level: u32::try_from(level).unwrap_or(u32::MAX),
-        sources,
+        sources: interner.ulids(&sources),
         parents,
         hinted,
         failed,
