@@ -5,5 +5,6 @@ pub mod checks;
 pub mod config;
 pub mod discover;
 pub mod engine;
+pub mod ledger;
 pub mod model;
 pub mod tsdb;

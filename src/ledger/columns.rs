@@ -1,0 +1,233 @@
+//! Values of the model as columns, both ways. What cannot have been written by us is an error, never skipped.
+
+use std::fmt;
+
+use rusqlite::Row;
+use rusqlite::types::{Null, ToSqlOutput, Type, Value, ValueRef};
+use serde::de::DeserializeOwned;
+use ulid::Ulid;
+
+use crate::model::{EndReason, Interval, MetaProblemKind, Provider, Resolution, Severity, TimestampMs, parse_ulid};
+
+/// A column whose content we never write.
+#[derive(Debug)]
+struct Unexpected(&'static str);
+
+impl fmt::Display for Unexpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this is no {}", self.0)
+    }
+}
+
+impl std::error::Error for Unexpected {}
+
+fn unexpected(idx: usize, what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(idx, Type::Text, Box::new(Unexpected(what)))
+}
+
+/// A text column through `read`; `None` for NULL.
+fn optional<T>(
+    row: &Row<'_>,
+    idx: usize,
+    what: &'static str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(idx)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Text(text) => {
+            let value = std::str::from_utf8(text).ok().and_then(read);
+            value.map(Some).ok_or_else(|| unexpected(idx, what))
+        }
+        ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Err(unexpected(idx, what)),
+    }
+}
+
+fn required<T>(
+    row: &Row<'_>,
+    idx: usize,
+    what: &'static str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    optional(row, idx, what, read)?.ok_or_else(|| unexpected(idx, what))
+}
+
+pub(super) fn time(row: &Row<'_>, idx: usize) -> rusqlite::Result<TimestampMs> {
+    row.get(idx).map(TimestampMs)
+}
+
+pub(super) fn optional_time(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<TimestampMs>> {
+    Ok(row.get::<_, Option<i64>>(idx)?.map(TimestampMs))
+}
+
+pub(super) fn unsigned(row: &Row<'_>, idx: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(idx)?;
+    u64::try_from(value)
+        .map_err(|source| rusqlite::Error::FromSqlConversionFailure(idx, Type::Integer, Box::new(source)))
+}
+
+/// Sizes and counts; what no column holds is no size that any storage can have.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(super) fn ulid(row: &Row<'_>, idx: usize) -> rusqlite::Result<Ulid> {
+    required(row, idx, "ULID", parse_ulid)
+}
+
+pub(super) fn optional_ulid(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<Ulid>> {
+    optional(row, idx, "ULID", parse_ulid)
+}
+
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, idx: usize) -> rusqlite::Result<T> {
+    required(row, idx, "JSON of this kind", |text| serde_json::from_str(text).ok())
+}
+
+pub(super) fn optional_json<T: DeserializeOwned>(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<T>> {
+    optional(row, idx, "JSON of this kind", |text| serde_json::from_str(text).ok())
+}
+
+pub(super) fn resolution(row: &Row<'_>, idx: usize) -> rusqlite::Result<Resolution> {
+    required(row, idx, "resolution", resolution_named)
+}
+
+pub(super) fn optional_resolution(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<Resolution>> {
+    optional(row, idx, "resolution", resolution_named)
+}
+
+fn resolution_named(name: &str) -> Option<Resolution> {
+    Resolution::ALL.into_iter().find(|resolution| resolution.name() == name)
+}
+
+pub(super) fn severity(row: &Row<'_>, idx: usize) -> rusqlite::Result<Severity> {
+    const ALL: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::Info];
+    required(row, idx, "severity", |name| ALL.into_iter().find(|severity| severity.name() == name))
+}
+
+pub(super) fn provider(row: &Row<'_>, idx: usize) -> rusqlite::Result<Provider> {
+    const ALL: [Provider; 4] = [Provider::S3, Provider::Gcs, Provider::Azure, Provider::Filesystem];
+    required(row, idx, "storage type", |name| ALL.into_iter().find(|provider| provider.name() == name))
+}
+
+pub(super) fn end_reason(row: &Row<'_>, idx: usize) -> rusqlite::Result<EndReason> {
+    const ALL: [EndReason; 5] =
+        [EndReason::Superseded, EndReason::Expired, EndReason::Marked, EndReason::Partial, EndReason::Vanished];
+    required(row, idx, "reason", |name| ALL.into_iter().find(|reason| reason.name() == name))
+}
+
+/// An interval in two columns.
+pub(super) fn optional_interval(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<Interval>> {
+    let (start, end) = (optional_time(row, idx)?, optional_time(row, idx + 1)?);
+    Ok(start.zip(end).map(|(start, end)| Interval::new(start, end)))
+}
+
+const PROBLEM_KINDS: [(MetaProblemKind, &str); 3] = [
+    (MetaProblemKind::Unparsable, "unparsable"),
+    (MetaProblemKind::Version, "version"),
+    (MetaProblemKind::Field, "field"),
+];
+
+pub(super) fn problem_kind_name(kind: MetaProblemKind) -> Option<&'static str> {
+    PROBLEM_KINDS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
+}
+
+pub(super) fn optional_problem_kind(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<MetaProblemKind>> {
+    let kind = |name: &str| PROBLEM_KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind);
+    optional(row, idx, "kind of problem", kind)
+}
+
+/// The bytes of a `meta.json`, whichever way they are stored.
+pub(super) fn optional_meta<'row>(row: &'row Row<'_>, idx: usize) -> rusqlite::Result<Option<&'row [u8]>> {
+    match row.get_ref(idx)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Ok(Some(bytes)),
+        ValueRef::Integer(_) | ValueRef::Real(_) => Err(unexpected(idx, "meta.json")),
+    }
+}
+
+/// A `meta.json` as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StoredMeta {
+    /// Sound, without the white space between tokens.
+    Text(String),
+    /// Exactly as it was: the place of a fault has to stay right.
+    Raw(Vec<u8>),
+}
+
+impl StoredMeta {
+    /// `sound`: it was understood, without any problem.
+    pub(super) fn of(bytes: &[u8], sound: bool) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if sound && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
+                Self::Text(without_space(text))
+            }
+            Ok(_) | Err(_) => Self::Raw(bytes.to_vec()),
+        }
+    }
+
+    /// The content.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Raw(bytes) => bytes,
+        }
+    }
+}
+
+impl rusqlite::ToSql for StoredMeta {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Raw(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Valid JSON without the white space outside of strings.
+fn without_space(json: &str) -> String {
+    let mut short = String::with_capacity(json.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for character in json.chars() {
+        if in_string {
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+        } else if matches!(character, ' ' | '\t' | '\r' | '\n') {
+            continue;
+        } else {
+            in_string = character == '"';
+        }
+        short.push(character);
+    }
+    short
+}
+
+/// JSON of a value that cannot fail to be written, as a column.
+pub(super) fn to_json<T: serde::Serialize>(value: &T) -> rusqlite::Result<Value> {
+    let text =
+        serde_json::to_string(value).map_err(|source| rusqlite::Error::ToSqlConversionFailure(Box::new(source)))?;
+    Ok(Value::Text(text))
+}
+
+/// The same for what may be absent.
+pub(super) fn to_optional_json<T: serde::Serialize>(value: Option<&T>) -> rusqlite::Result<Value> {
+    value.map_or(Ok(Value::from(Null)), to_json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_goes_only_outside_of_strings_and_only_from_what_is_sound() {
+        for (json, short) in [
+            ("{ \"a b\" :\t[1,\r\n 2] }\n", "{\"a b\":[1,2]}"),
+            (r#"{"a": "\" \\", "b" : " "}"#, r#"{"a":"\" \\","b":" "}"#),
+            (r#"["ü  ß" , true]"#, r#"["ü  ß",true]"#),
+        ] {
+            assert_eq!(StoredMeta::of(json.as_bytes(), true), StoredMeta::Text(short.to_owned()));
+            assert_eq!(StoredMeta::of(json.as_bytes(), false), StoredMeta::Raw(json.as_bytes().to_vec()));
+        }
+        for bytes in [b"{ \"a\": ".as_slice(), b"[\"\xff\" ]", b"{} x"] {
+            assert_eq!(StoredMeta::of(bytes, true), StoredMeta::Raw(bytes.to_vec()));
+        }
+    }
+}
