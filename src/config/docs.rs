@@ -27,6 +27,7 @@ streams:
 
 - Unknown keys are errors, and so are keys that are given twice. Only the first document of a file counts.
 - `$(NAME)` is replaced by the environment variable `NAME` before anything is parsed, in comments too. A variable that is not set is an error; an empty one is not. There is no escape.
+- *text* is taken as it is written: `access_key: 0123` stays `0123`, with or without quotes.
 - *true or false*: as YAML 1.1 has it, also `yes`, `no`, `on`, `off`, without quotes.
 - *whole number*: also hexadecimal (`0x10`), octal (`0o17`, `017`), binary (`0b1`) and with underscores (`67_108_864`).
 - *duration*: what is compared with Prometheus or Thanos is written in their grammar: `1h30m`, `15d`, `1y` = 365 days. `0s` is zero.

@@ -1,6 +1,6 @@
 //! `type: AZURE` (`thanos-io/objstore/providers/azure`).
 
-use super::{http, require_host, retries};
+use super::{ANY, http, require_host, retries};
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::{Key, Kind, Section, Table};
 use crate::model::AzureSettings;
@@ -35,7 +35,7 @@ pub(super) const TABLE: Table = Table {
         Key::new("az_tenant_id", Kind::Text, "", "Together with `client_id` and `client_secret`."),
         Key::new("client_id", Kind::Text, "", "Together with `az_tenant_id` and `client_secret`."),
         Key::new("client_secret", Kind::Secret, "", "Together with `az_tenant_id` and `client_id`."),
-        Key::new("max_retries", COUNT, "0", "`0` = the program's own bound. `pipeline_config.max_tries` wins."),
+        Key::new("max_retries", ANY, "0", "`0` = the program's own bound. `pipeline_config.max_tries` wins."),
         Key::new("pipeline_config", Kind::Section(&PIPELINE), "", "See `pipeline_config` below."),
         Key::new("http_config", Kind::Section(&http::TABLE), "", "See `http_config` below."),
         Key::idle("storage_create_container", Kind::Flag, "nothing is ever created"),

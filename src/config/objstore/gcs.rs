@@ -1,6 +1,6 @@
 //! `type: GCS` (`thanos-io/objstore/providers/gcs`).
 
-use super::{http, retries};
+use super::{ANY, http, retries};
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::{Key, Kind, Section, Table};
 use crate::model::GcsSettings;
@@ -15,11 +15,11 @@ pub(super) const TABLE: Table = Table {
             "",
             "The JSON of a service account's key. Without: application default credentials.",
         ),
-        Key::new("max_retries", Kind::Integer(0, 4_294_967_295), "0", "`0` = the program's own bound, `1` = none."),
+        Key::new("max_retries", ANY, "0", "`0` = the program's own bound, `1` = none."),
         Key::new("http_config", Kind::Section(&http::TABLE), "", "See `http_config` below."),
         Key::idle("use_grpc", Kind::Flag, "the same objects are read over HTTP"),
-        Key::idle("grpc_conn_pool_size", Kind::Integer(i64::MIN, i64::MAX), "the same objects are read over HTTP"),
-        Key::idle("chunk_size_bytes", Kind::Integer(i64::MIN, i64::MAX), "concerns uploads"),
+        Key::idle("grpc_conn_pool_size", ANY, "the same objects are read over HTTP"),
+        Key::idle("chunk_size_bytes", ANY, "concerns uploads"),
     ],
     lenient: false,
 };

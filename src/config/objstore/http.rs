@@ -1,10 +1,9 @@
 //! `http_config` and `tls_config` (`thanos-io/objstore/exthttp`).
 
+use super::ANY;
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::{Key, Kind, Section, Table};
 use crate::model::{HttpSettings, TlsSettings};
-
-const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
 
 /// `http_config`
 pub(super) const TABLE: Table = Table {

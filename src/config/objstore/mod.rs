@@ -121,7 +121,10 @@ fn require_host(section: &Section, name: &str, mistakes: &mut Mistakes) -> Strin
     host.to_owned()
 }
 
-/// `max_retries` and the like: 0 leaves it to the default.
+/// A Go `int` that Thanos does not look at closely.
+const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
+
+/// `max_retries` and the like: 0 and less leave it to the default.
 fn retries(section: &Section, name: &str) -> Option<u32> {
-    section.integer(name).filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok())
+    section.integer(name).filter(|count| *count > 0).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{http, require_host, retries};
+use super::{ANY, http, require_host, retries};
 use crate::config::files;
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::{Key, Kind, Section, Table};
@@ -44,7 +44,7 @@ pub(super) const TABLE: Table = Table {
             "`v1` for servers that know nothing else.",
         ),
         Key::new("sse_config", Kind::Section(&SSE), "", "See `sse_config` below."),
-        Key::new("max_retries", Kind::Integer(0, 4_294_967_295), "0", "`0` = the program's own bound, `1` = none."),
+        Key::new("max_retries", ANY, "0", "`0` = the program's own bound, `1` = none."),
         Key::new("http_config", Kind::Section(&http::TABLE), "", "See `http_config` below."),
         Key::idle(
             "signature_version2",

@@ -244,7 +244,6 @@ fn every_rule_of_thanos_is_kept() {
         ),
         (s3_with("sse_config: {type: sse-s3}"), "5:16: config.sse_config.type: expected one of SSE-S3, SSE-KMS, SSE-C"),
         (s3_with("part_size: -1"), "5:3: config.part_size: expected a whole number from 0"),
-        (s3_with("max_retries: 5000000000"), "5:3: config.max_retries: expected a whole number up to 4294967295"),
         (s3_with("put_user_metadata: {a: [b]}"), "5:23: config.put_user_metadata: expected text, found a list"),
         (
             s3_with("http_config: {idle_conn_timeout: 90}"),
@@ -360,5 +359,60 @@ fn directories_are_absolute_and_clean() {
         assert_eq!(&*bucket.name, name);
         let ProviderSettings::Filesystem(folder) = bucket.provider else { panic!("not a directory") };
         assert_eq!(folder.directory, directory);
+    }
+}
+
+/// The expectations are what yaml.v2 2.4.0 gave for the same documents.
+#[test]
+fn texts_and_documents_mean_what_they_mean_to_thanos() {
+    for (written, text) in [
+        ("\tabc", "abc"),
+        ("a b", "a b"),
+        ("a:b", "a:b"),
+        ("a #c", "a"),
+        ("\"a\" #c", "a"),
+        ("|4\n    x\n", "x\n"),
+        ("|+\n    x\n\n", "x\n\n"),
+        (">\n    a\n    b\n\n    c", "a b\nc\n"),
+        (">-\n    a\n    b", "a b"),
+        ("\"\\x41\\u00e9\\U0001F600\"", "Aé😀"),
+        ("\"multi\n   line\"", "multi line"),
+        ("plain\n   multi", "plain multi"),
+        ("-x", "-x"),
+        ("?x", "?x"),
+        (":x", ":x"),
+        ("a]", "a]"),
+        ("a,b{c", "a,b{c"),
+        ("a\\nb", "a\\nb"),
+        ("a\tb", "a\tb"),
+        ("&anchor x", "x"),
+        ("!!str 12", "12"),
+    ] {
+        let settings = s3(&s3_with(&format!("secret_key: s\naccess_key: {written}")));
+        assert_eq!(settings.access_key.expose(), text, "{written}");
+    }
+    for document in [
+        "type: S3\r\nconfig:\r\n  bucket: b\r\n  endpoint: e:9000\r\n",
+        "%YAML 1.1\n---\ntype: S3\nconfig: {bucket: b, endpoint: 'e:9000'}\n...\nx: [",
+        r#"{"type":"S3","config":{"bucket":"b","endpoint":"e:9000"}}"#,
+        r#"{"type": "S3", "config": {"bucket": "b", "endpoint": "e:9000",},}"#,
+        "  type: S3\n  config:\n      bucket: b # c\n      # c\n\n      \"endpoint\": \"e:9000\" # c",
+        "type : S3\nconfig :\n  ? bucket\n  : b\n  ? endpoint\n  : e:9000\n",
+        "type: S3\nconfig: {<<: {bucket: b}, endpoint: 'e:9000'}\n",
+    ] {
+        let settings = s3(document);
+        assert_eq!((settings.bucket.as_str(), settings.endpoint.as_str()), ("b", "e:9000"), "{document}");
+    }
+    for document in [
+        "type:S3\nconfig: {}",
+        "type: S3\nconfig:\nbucket: b\n",
+        "type: S3\n config:\n  bucket: b\n",
+        "type: S3\nconfig:\n  bucket: b\n endpoint: e\n",
+        "\ttype: S3\n",
+        "- type: S3",
+        "type: S3\nconfig: {1: 2}",
+        "type: S3\nprefix: [a]\nconfig: {bucket: b, endpoint: e}",
+    ] {
+        assert!(inline(document, &none()).is_err(), "{document}");
     }
 }
