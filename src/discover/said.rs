@@ -9,8 +9,15 @@ pub(super) fn quoted(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[redacted]");
     }
-    let short: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_MESSAGE).collect();
-    short.trim_end_matches('.').escape_debug().to_string()
+    let line: String = text.lines().next().unwrap_or_default().chars().take(LONGEST_MESSAGE).collect();
+    let mut printable = String::with_capacity(line.len());
+    for c in line.trim().trim_end_matches('.').chars() {
+        match c {
+            '\'' | '"' | '\\' => printable.push(c),
+            _ => printable.extend(c.escape_debug()),
+        }
+    }
+    printable
 }
 
 #[cfg(test)]
@@ -23,6 +30,7 @@ mod tests {
             ("No such object: b/k.", "No such object: b/k"),
             ("token sentinel is wrong\nRequestId: 1", "token [redacted] is wrong"),
             ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("it's \"x\" \\ \u{202e}", "it's \"x\" \\ \\u{202e}"),
             ("", ""),
         ] {
             assert_eq!(quoted(text, &["", "sentinel"]), expected);

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Ambient, Limits, Transport};
+use super::{Ambient, Bucket, BucketError, Limits, ListPage, ListedObject, OddKey, Transport};
 use crate::model::{Environment, HttpSettings, TimestampMs};
 
 /// A request as it came.
@@ -25,6 +26,11 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A field of a form in the body.
+    pub(crate) fn form(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.body.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -202,4 +208,24 @@ pub(crate) fn limits() -> Limits {
 pub(crate) fn transport(limits: Limits) -> Transport {
     let settings = HttpSettings { response_header_timeout_ms: 150, ..HttpSettings::default() };
     Transport::new(&settings, &Environment::default(), limits, ambient()).unwrap()
+}
+
+/// All objects and odd keys of a listing, sorted by key.
+pub(crate) async fn list_all(
+    bucket: &dyn Bucket,
+    splits: &[&str],
+) -> Result<(Vec<ListedObject>, Vec<OddKey>), BucketError> {
+    let splits: Vec<String> = splits.iter().map(|&split| split.to_owned()).collect();
+    let (sender, mut receiver) = mpsc::channel::<ListPage>(4);
+    let gather = async {
+        let (mut objects, mut odd) = (Vec::new(), Vec::new());
+        while let Some(page) = receiver.recv().await {
+            objects.extend(page.objects);
+            odd.extend(page.odd);
+        }
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        (objects, odd)
+    };
+    let (result, gathered) = tokio::join!(bucket.list(&splits, sender), gather);
+    result.map(|()| gathered)
 }

@@ -2,14 +2,12 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::discover::said::quoted;
 use crate::discover::xml::{Step, Steps};
 
-/// The longest piece of an answer that is repeated to a reader, in characters.
-const QUOTE_CHARS: usize = 300;
-
 /// What an answer with a bad status says: OAuth's `error` and `error_description`, the `Code` and `Message` of AWS in
-/// XML or JSON. Nothing else of a body is repeated.
-pub(super) fn refusal(body: &[u8]) -> Option<String> {
+/// XML or JSON. Nothing else of a body is repeated, and none of `secrets`.
+pub(super) fn refusal(body: &[u8], secrets: &[&str]) -> Option<String> {
     let (code, message) = match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(value) => {
             let text = |names: &[&str]| {
@@ -20,10 +18,9 @@ pub(super) fn refusal(body: &[u8]) -> Option<String> {
         }
         Err(_) => (xml_text(body, "Code"), xml_text(body, "Message")),
     };
-    let said = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    // line breaks and control characters would forge lines in a log
-    let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
-    Some(said).filter(|said| !said.trim().is_empty())
+    let said: Vec<String> = [code, message].iter().flatten().map(|text| quoted(text, secrets)).collect();
+    let said = said.join(": ");
+    (!said.trim().is_empty()).then_some(said)
 }
 
 /// A JSON answer. The error has the place and not the text: serde's messages quote values.
@@ -63,7 +60,7 @@ mod tests {
     fn refusals_are_read_in_every_dialect() {
         for (body, expected) in [
             (
-                r#"{"error":"invalid_client","error_description":"AADSTS7000215: wrong\nsecret"}"#,
+                r#"{"error":"invalid_client","error_description":"AADSTS7000215: wrong secret.\nTrace ID: 1"}"#,
                 Some("invalid_client: AADSTS7000215: wrong secret"),
             ),
             (r#"{"Code":"NoRole","Message":"nothing attached"}"#, Some("NoRole: nothing attached")),
@@ -76,9 +73,11 @@ mod tests {
             ("{}", None),
             (r#"{"error":{"message":"deep"}}"#, None),
         ] {
-            assert_eq!(refusal(body.as_bytes()).as_deref(), expected, "{body}");
+            assert_eq!(refusal(body.as_bytes(), &[]).as_deref(), expected, "{body}");
         }
-        assert_eq!(refusal(format!(r#"{{"error":"{}"}}"#, "x".repeat(5_000)).as_bytes()).unwrap().len(), QUOTE_CHARS);
+        // also where it would be cut in the middle
+        let long = format!(r#"{{"error":"{}"}}"#, "sentinel".repeat(500));
+        assert!(!refusal(long.as_bytes(), &["sentinel"]).unwrap().contains("sent"));
     }
 
     #[test]

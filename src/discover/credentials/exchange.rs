@@ -119,14 +119,14 @@ impl Exchange {
 
     /// Sends and gives the answer, whatever its status; `Err` says in words why there is none.
     pub(super) async fn ask(&self, step: &Step) -> Result<Answer, String> {
-        self.send(step, step.request()?).await
+        self.send(step.request()?).await
     }
 
     /// As [`ask`](Self::ask), for a `request` made from `step` and signed.
-    pub(super) async fn send(&self, step: &Step, mut request: HttpRequest) -> Result<Answer, String> {
+    pub(super) async fn send(&self, mut request: HttpRequest) -> Result<Answer, String> {
         request.extensions_mut().insert(Purpose::Credential);
         request.extensions_mut().insert(BodyCap(ANSWER_BYTES));
-        self.0.execute(request).await.map_err(|error| scrub(&error.to_string(), &step.secrets))
+        self.0.execute(request).await.map_err(|error| error.to_string())
     }
 
     /// As [`ask`](Self::ask), where anything but a good status is a refusal.
@@ -141,14 +141,10 @@ impl Exchange {
             return Ok(answer);
         }
         let host = step.url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
-        let said = refusal(&answer.body).map(|said| format!(": {said}")).unwrap_or_default();
-        Err(scrub(&format!("`{host}` answered {}{said}", answer.status.as_u16()), &step.secrets))
+        let secrets: Vec<&str> = step.secrets.iter().map(String::as_str).collect();
+        let said = refusal(&answer.body, &secrets).map(|said| format!(": {said}")).unwrap_or_default();
+        Err(format!("`{host}` answered {}{said}", answer.status.as_u16()))
     }
-}
-
-/// `text` without any of `secrets`.
-fn scrub(text: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
 }
 
 /// A file that a source was told to read.
@@ -190,4 +186,64 @@ pub(super) async fn read_token(path: &str) -> Result<String, String> {
         return Err(format!("`{path}` is empty"));
     }
     Ok(token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover::testing::{Reply, Server, ambient};
+
+    #[tokio::test]
+    async fn what_was_not_opened_does_not_pass() {
+        let server = Server::script([Reply::new(200, "{}")]).await;
+        let other = Server::script([Reply::new(200, "{}")]).await;
+        let exchange = Exchange::new(&Environment::default(), &ambient()).unwrap();
+        exchange.open(Method::POST, &server.url("/token")).unwrap();
+        exchange.open(Method::PUT, &server.url("/latest/api/token?x=1")).unwrap();
+        let post = |url: String| Step::post_form(url, &[("a", "b")]);
+        for (step, passes) in [
+            (post(server.url("/token")), true),
+            (post(server.url("/token?a=b")), true),
+            (Step::put(server.url("/latest/api/token")), true),
+            (Step::get(server.url("/anything")), true),
+            (Step::put(server.url("/token")), false),
+            (post(server.url("/latest/api/token")), false),
+            (post(server.url("/token/")), false),
+            (post(server.url("/token/more")), false),
+            (post(server.url("/TOKEN")), false),
+            (post(server.url("/")), false),
+            (post(other.url("/token")), false),
+            (Step::new(Method::DELETE, server.url("/token")), false),
+            (Step::new(Method::PATCH, server.url("/token")), false),
+        ] {
+            let before = server.seen().len();
+            let asked = exchange.ask(&step).await;
+            assert_eq!(asked.is_ok(), passes, "{} {}", step.method, step.url);
+            assert_eq!(server.seen().len() - before, usize::from(passes), "{} {}", step.method, step.url);
+        }
+        assert!(other.seen().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_not_read() {
+        let server = Server::script([Reply::new(200, vec![b'x'; 2 << 20])]).await;
+        let exchange = Exchange::new(&Environment::default(), &ambient()).unwrap();
+        let said = exchange.ask(&Step::get(server.url("/"))).await.unwrap_err();
+        assert!(said.contains("longer than 1048576 bytes"), "{said}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        for (content, expected) in [
+            (vec![b'x'; 2 << 20], Err("too long")),
+            (vec![0xff], Err("not UTF-8")),
+            (b" \n".to_vec(), Err("is empty")),
+            (b"token\n".to_vec(), Ok("token")),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            match (read_token(path.to_str().unwrap()).await, expected) {
+                (Ok(token), Ok(expected)) => assert_eq!(token, expected),
+                (Err(said), Err(expected)) => assert!(said.contains(expected), "{said}"),
+                (read, expected) => panic!("{read:?}, not {expected:?}"),
+            }
+        }
+    }
 }

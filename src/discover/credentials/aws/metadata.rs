@@ -12,6 +12,7 @@ use super::super::Token;
 use super::super::answer::json;
 use super::super::exchange::{Exchange, Step, read_token};
 use super::{Fetched, Miss, credential};
+use crate::discover::said::quoted;
 use crate::model::{Environment, TimestampMs};
 
 /// Where ECS answers.
@@ -49,7 +50,8 @@ struct MachineKey {
 impl MachineKey {
     fn token(self) -> Result<Token<AwsCredential>, String> {
         if let Some(code) = self.code.filter(|code| code != "Success") {
-            return Err(format!("it answered `{code}`: {}", self.message.unwrap_or_default()));
+            let said = quoted(&self.message.unwrap_or_default(), &[]);
+            return Err(format!("it answered `{}`: {said}", quoted(&code, &[])));
         }
         if self.access_key_id.is_empty() || self.secret_access_key.is_empty() {
             return Err("its answer holds no key".to_owned());

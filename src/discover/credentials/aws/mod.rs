@@ -107,10 +107,10 @@ impl Chain {
             Err(Miss::Failed(said)) => return Err(Tried::one("web identity", said)),
             Err(Miss::Absent(said)) => tried.note("web identity", said),
         }
-        let profiles = Profiles::load(&self.environment).await.map_err(|said| Tried::one("profile", said))?;
+        let profiles = Profiles::load(&self.environment).await.map_err(|said| Tried::one("shared files", said))?;
         let label = format!("profile `{}`", profiles.name());
         let of_profile = |said: String| Tried::one(label.clone(), said);
-        let resolved = profiles.resolve().map_err(of_profile)?;
+        let resolved = profiles.resolve().map_err(|said| Tried::one("shared files", said))?;
         let region = self.region(resolved.region.as_deref());
         let base = match resolved.base {
             Base::Keys(key) => Token::lasting(key),
@@ -247,3 +247,6 @@ impl Chain {
         Sts::new(&self.exchange, endpoint, region)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,15 +71,10 @@ impl Profiles {
             }
         }
         let explicit = environment.non_empty("AWS_PROFILE").or_else(|| environment.non_empty("AWS_DEFAULT_PROFILE"));
-        let files = [&config_file, &keys_file].map(|file| {
-            file.as_ref().map_or_else(|| "(no home directory)".to_owned(), |path| format!("`{}`", path.display()))
-        });
-        Ok(Self {
-            name: explicit.unwrap_or("default").to_owned(),
-            explicit: explicit.is_some(),
-            sections,
-            files: files.join(" and "),
-        })
+        let paths: Vec<String> =
+            [config_file, keys_file].iter().flatten().map(|path| format!("`{}`", path.display())).collect();
+        let files = if paths.is_empty() { "no file, as `HOME` is not set".to_owned() } else { paths.join(" and ") };
+        Ok(Self { name: explicit.unwrap_or("default").to_owned(), explicit: explicit.is_some(), sections, files })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -88,8 +83,10 @@ impl Profiles {
 
     /// Why there is nothing, after [`Base::None`].
     pub(super) fn nothing_found(&self) -> String {
-        let what = if self.sections.contains_key(&self.name) { "no credentials in it" } else { "it is not there" };
-        format!("{what} ({})", self.files)
+        if self.sections.contains_key(&self.name) {
+            return format!("it holds no credentials ({})", self.files);
+        }
+        format!("it is not there ({})", self.files)
     }
 
     /// Follows `source_profile` to where credentials come from.

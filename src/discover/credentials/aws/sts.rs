@@ -87,7 +87,7 @@ impl<'e> Sts<'e> {
         AwsAuthorizer::new(by, "sts", &self.region)
             .try_authorize(&mut request, None)
             .map_err(|_opaque| "the request to STS cannot be signed".to_owned())?;
-        let answer = self.exchange.send(&step, request).await?;
+        let answer = self.exchange.send(request).await?;
         session(&Exchange::accept(&step, answer)?)
     }
 }

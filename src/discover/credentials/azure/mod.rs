@@ -162,3 +162,6 @@ async fn last(
         tried
     })
 }
+
+#[cfg(test)]
+mod tests;

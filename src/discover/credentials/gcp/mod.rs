@@ -236,3 +236,6 @@ impl Defaults {
         account.token(&self.exchange).await
     }
 }
+
+#[cfg(test)]
+mod tests;
