@@ -119,15 +119,15 @@ impl<'a> Estate<'a> {
     }
 
     fn find_gone(&mut self) {
+        let unconfirmed: HashSet<Ulid> = self.view.unconfirmed_gone.iter().map(|(ulid, _)| *ulid).collect();
         for (ulid, past) in &self.past.blocks {
             if self.view.blocks.contains_key(ulid) {
                 continue;
             }
-            let unconfirmed = self.view.unconfirmed_gone.iter().any(|(unconfirmed, _)| unconfirmed == ulid);
             let explained = past.end.is_some_and(|end| {
                 matches!(end.reason, EndReason::Superseded | EndReason::Expired | EndReason::Partial)
             });
-            if !unconfirmed && !explained {
+            if !unconfirmed.contains(ulid) && !explained {
                 self.gone.push(Gone { ulid: *ulid, past, newly: past.end.is_none(), superseded: false });
             }
         }

@@ -38,10 +38,12 @@ const TOLERATED_MS: i64 = 15 * MINUTE_MS;
 
 /// The cover of every block, and its lineage where that was not known yet.
 pub(super) fn work_out(estate: &Estate<'_>) -> Vec<(Cover, Option<Lineage>)> {
-    estate.blocks.iter().map(|block| cover(estate, block)).collect()
+    // while something is unknown the answer may still get better; asked once, as it looks at every block
+    let settled = estate.knows_all_metas();
+    estate.blocks.iter().map(|block| cover(estate, block, settled)).collect()
 }
 
-fn cover(estate: &Estate<'_>, block: &Placed<'_>) -> (Cover, Option<Lineage>) {
+fn cover(estate: &Estate<'_>, block: &Placed<'_>, settled: bool) -> (Cover, Option<Lineage>) {
     let meta = block.meta;
     if meta.level <= 1 || (meta.sources.is_empty() && meta.parents.is_empty()) {
         return (Cover::One(meta.interval), None);
@@ -50,7 +52,7 @@ fn cover(estate: &Estate<'_>, block: &Placed<'_>) -> (Cover, Option<Lineage>) {
     let (leaves, new) = match remembered {
         Some(lineage) => (lineage.leaves.clone(), None),
         None => {
-            let lineage = look_up_ancestors(estate, block);
+            let lineage = Lineage { settled, ..look_up_ancestors(estate, block) };
             (lineage.leaves.clone(), Some(lineage))
         }
     };
@@ -66,6 +68,7 @@ fn known<'e>(estate: &'e Estate<'_>, ulid: Ulid) -> Option<&'e Arc<BlockMeta>> {
     present.or_else(|| estate.past.blocks.get(&ulid)?.meta.as_ref())
 }
 
+/// What is known of the ancestors now; whether that is final is for the caller to say.
 fn look_up_ancestors(estate: &Estate<'_>, block: &Placed<'_>) -> Lineage {
     let meta = block.meta;
     let ancestors: Option<Vec<&Arc<BlockMeta>>> =
@@ -73,8 +76,7 @@ fn look_up_ancestors(estate: &Estate<'_>, block: &Placed<'_>) -> Lineage {
     Lineage {
         leaves: ancestors.as_ref().map(|all| all.iter().map(|ancestor| ancestor.interval).collect()),
         source_samples: ancestors.and_then(|all| sum_samples(&all)),
-        // while something is unknown the answer may still get better
-        settled: estate.knows_all_metas(),
+        settled: false,
     }
 }
 
