@@ -13,6 +13,8 @@ mod progress;
 mod read;
 mod s3;
 mod said;
+mod scan;
+mod splits;
 #[cfg(test)]
 pub(crate) mod testing;
 mod xml;
@@ -30,3 +32,4 @@ pub use http::{
 pub use limits::{Ambient, Limits};
 pub use progress::Progress;
 pub use s3::S3;
+pub use scan::{ScanOptions, scan};

@@ -114,6 +114,23 @@ pub struct ObjectView {
     pub storage_class: Option<Arc<str>>,
 }
 
+impl ObjectView {
+    /// It has to be restored before it can be read. Classes that are merely cold (`GLACIER_IR`, Google's `ARCHIVE`) are
+    /// read like any other.
+    pub fn is_archived(&self) -> bool {
+        self.storage_class.as_deref().is_some_and(|class| ["GLACIER", "DEEP_ARCHIVE", "Archive"].contains(&class))
+    }
+
+    /// Nothing says that the content differs. The storage class may: a transition leaves the object what it is.
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        let same_etag = match (&self.etag, &other.etag) {
+            (Some(own), Some(others)) => own == others,
+            _ => true,
+        };
+        self.size == other.size && self.last_modified == other.last_modified && same_etag
+    }
+}
+
 /// What is known of a block's `meta.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetaState {

@@ -1,8 +1,8 @@
 //! Listing, in parts of the key space at once.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use ::http::{HeaderMap, Method};
 use tokio::sync::mpsc;
@@ -11,10 +11,13 @@ use tokio::task::JoinSet;
 use super::address::encode;
 use super::xml::{Listing, Part, Unusable, parse_listing};
 use super::{Request, S3, listing_status};
-use crate::discover::{Answer, BucketError, ErrorKind, ListPage, Purpose, Verdict};
+use crate::discover::{Answer, BucketError, ErrorKind, ListPage, Purpose, Verdict, splits};
 
 /// Bytes of one page at most: a thousand keys of 1,024 bytes, each of which may be escaped to six, and their markup.
 const PAGE_BYTES: u64 = 16 << 20;
+
+/// Parts that the rest of an unknown bucket is cut into.
+const PARTS: usize = 8;
 
 /// Where a page begins.
 #[derive(Clone, Debug)]
@@ -28,52 +31,73 @@ enum Cursor {
 }
 
 impl S3 {
-    /// Lists each part on a task of its own; dropping the future ends them all.
+    /// Lists each part on a task of its own; dropping the future ends them all. Where nobody gave `splits` and the first
+    /// page is not all, the rest is cut by the time in the names of blocks.
     pub(super) async fn list_parts(&self, splits: &[String], pages: mpsc::Sender<ListPage>) -> Result<(), BucketError> {
+        let whole = Part { prefix: self.0.prefix.clone(), ..Part::default() };
+        let is_ordered = !self.0.unordered.load(Ordering::Relaxed);
+        let parts = if splits.is_empty() || !is_ordered {
+            let first = self.list_page(&whole, &Cursor::Start).await?;
+            let next = self.next_cursor(&first, &Cursor::Start)?;
+            let last_key = first.last_key.clone().filter(|_| is_ordered && !first.disordered);
+            self.deliver(&pages, first.page).await?;
+            let Some(next) = next else { return Ok(()) };
+            match last_key.and_then(|key| String::from_utf8(key).ok()) {
+                Some(last_key) => {
+                    let relative = last_key.strip_prefix(&self.0.prefix).unwrap_or(&last_key);
+                    let cuts = splits::behind(relative, self.0.transport.ambient().now(), PARTS);
+                    if cuts.is_empty() {
+                        return self.list_part(whole, next, pages).await;
+                    }
+                    cut(&Part { after: Some(last_key), ..whole }, &cuts)
+                }
+                None => return self.list_part(whole, next, pages).await,
+            }
+        } else {
+            cut(&whole, splits)
+        };
         let mut tasks = JoinSet::new();
-        for part in parts(&self.0.prefix, splits) {
+        for part in parts {
             let this = self.clone();
             let pages = pages.clone();
-            tasks.spawn(async move { this.list_part(part, pages).await });
+            tasks.spawn(async move { this.list_part(part, Cursor::Start, pages).await });
         }
         while let Some(ended) = tasks.join_next().await {
-            match ended {
-                Ok(result) => result?,
-                Err(_panicked) => {
-                    return Err(self.doing("list", None).error(ErrorKind::Protocol, "the listing broke off", None));
-                }
-            }
+            ended.unwrap_or_else(|_panicked| Err(self.list_error("the listing broke off")))?;
         }
         Ok(())
     }
 
-    async fn list_part(&self, part: Part, pages: mpsc::Sender<ListPage>) -> Result<(), BucketError> {
-        let mut cursor = Cursor::Start;
+    async fn list_part(
+        &self,
+        part: Part,
+        mut cursor: Cursor,
+        pages: mpsc::Sender<ListPage>,
+    ) -> Result<(), BucketError> {
+        let is_bounded = part.after.is_some() || part.until.is_some();
         let mut tokens = BTreeSet::new();
         loop {
             let listing = self.list_page(&part, &cursor).await?;
-            let is_whole = part.after.is_none() && part.until.is_none();
-            if listing.disordered && !is_whole {
+            if listing.disordered && is_bounded {
+                // the next listing will not be read in parts
+                self.0.unordered.store(true, Ordering::Relaxed);
                 let why = "the listing is not in the order of keys, so it cannot be read in parts";
                 return Err(self.list_error(why));
             }
-            let next = self.next_cursor(&listing, &cursor)?;
-            let has_ended = listing.past_end;
-            if pages.send(listing.page).await.is_err() {
-                return Err(self.list_error("nobody waits for it any more"));
+            let next = if listing.past_end { None } else { self.next_cursor(&listing, &cursor)? };
+            self.deliver(&pages, listing.page).await?;
+            let Some(next) = next else { return Ok(()) };
+            if let Cursor::Token(token) = &next
+                && !tokens.insert(token.clone())
+            {
+                return Err(self.list_error("the listing repeats itself without an end"));
             }
-            match next {
-                Some(next) if !has_ended => {
-                    if let Cursor::Token(token) = &next
-                        && !tokens.insert(token.clone())
-                    {
-                        return Err(self.list_error("the listing repeats itself without an end"));
-                    }
-                    cursor = next;
-                }
-                _ => return Ok(()),
-            }
+            cursor = next;
         }
+    }
+
+    async fn deliver(&self, pages: &mpsc::Sender<ListPage>, page: ListPage) -> Result<(), BucketError> {
+        pages.send(page).await.map_err(|_closed| self.list_error("nobody waits for it any more"))
     }
 
     async fn list_page(&self, part: &Part, cursor: &Cursor) -> Result<Listing, BucketError> {
@@ -171,17 +195,18 @@ impl S3 {
     }
 }
 
-/// The key space under `prefix`, cut behind each of `splits`.
-fn parts(prefix: &str, splits: &[String]) -> Vec<Part> {
-    let mut cuts: Vec<String> = splits.iter().map(|split| format!("{prefix}{split}")).collect();
+/// `whole` cut behind each of `cuts`, which are relative to the prefix.
+fn cut(whole: &Part, cuts: &[String]) -> Vec<Part> {
+    let mut cuts: Vec<String> = cuts.iter().map(|cut| format!("{}{cut}", whole.prefix)).collect();
     cuts.sort_unstable();
     cuts.dedup();
     let mut parts = Vec::with_capacity(cuts.len().saturating_add(1));
-    let mut after = None;
+    let mut rest = whole.clone();
     for cut in cuts {
-        parts.push(Part { prefix: prefix.to_owned(), after, until: Some(cut.clone()) });
-        after = Some(cut);
+        let after = Some(cut.clone());
+        parts.push(Part { until: Some(cut), ..rest.clone() });
+        rest = Part { after, ..rest };
     }
-    parts.push(Part { prefix: prefix.to_owned(), after, until: None });
+    parts.push(rest);
     parts
 }

@@ -10,6 +10,7 @@ mod xml;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -42,6 +43,8 @@ struct Inner {
     prefix: String,
     /// Replaced when the storage says that the bucket is in another region.
     route: RwLock<Arc<Route>>,
+    /// Seen to list in another order than that of keys: it cannot be listed in parts.
+    unordered: AtomicBool,
     /// Present the customer's key with every read, if objects are encrypted with one.
     customer_key: Option<HeaderMap>,
     credentials: Credentials<AwsCredential>,
@@ -95,6 +98,7 @@ impl S3 {
             settings: settings.clone(),
             prefix,
             route: RwLock::new(Arc::new(route)),
+            unordered: AtomicBool::new(false),
             customer_key,
             credentials,
             transport,
