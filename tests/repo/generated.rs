@@ -1,0 +1,70 @@
+//! Generated files are committed and compared. `UPDATE=1 cargo test --test repo` writes them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use blockwarden::{catalogue, checks};
+
+use crate::source;
+
+const FOLDER: &str = "docs/runbooks";
+
+#[expect(clippy::disallowed_methods, reason = "a switch for developers, read by no production code")]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE").is_some_and(|value| value == "1")
+}
+
+/// How committed files differ from those that should be there, by path.
+fn differences(expected: &BTreeMap<String, String>, committed: &BTreeMap<String, String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in expected {
+        match committed.get(path) {
+            None => found.push(format!("{path} is missing")),
+            Some(old) if old != text => found.push(format!("{path} is out of date")),
+            Some(_) => {}
+        }
+    }
+    found.extend(committed.keys().filter(|path| !expected.contains_key(*path)).map(|path| format!("{path} is stale")));
+    found
+}
+
+fn expected_runbooks() -> BTreeMap<String, String> {
+    let catalogue = catalogue::embedded().unwrap();
+    let mut expected: BTreeMap<String, String> = catalogue
+        .entries()
+        .map(|entry| {
+            let check = checks::ALL.iter().copied().find(|check| check.id == entry.check);
+            (format!("{FOLDER}/{}.md", entry.id), catalogue::runbook(entry, check))
+        })
+        .collect();
+    expected.insert(format!("{FOLDER}/README.md"), catalogue::runbook_index(catalogue.entries()));
+    expected
+}
+
+#[test]
+fn runbooks_are_up_to_date() {
+    let expected = expected_runbooks();
+    if is_update() {
+        let folder = source::root().join(FOLDER);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
+        for (path, text) in &expected {
+            fs::write(source::root().join(path), text).unwrap();
+        }
+    }
+    let committed = source::files(FOLDER, &[".md"]).into_iter().map(|file| (file.path, file.text)).collect();
+    let found = differences(&expected, &committed);
+    assert!(found.is_empty(), "\n{}\nrun `UPDATE=1 cargo test --test repo`", found.join("\n"));
+}
+
+#[test]
+fn differences_are_found() {
+    let files = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    };
+    let found =
+        differences(&files(&[("a", "1"), ("b", "1"), ("c", "1")]), &files(&[("a", "1"), ("b", "2"), ("d", "1")]));
+    assert_eq!(found, ["b is out of date", "c is missing", "d is stale"]);
+}
