@@ -189,7 +189,7 @@ fn comments_and_literals_are_blanked() {
         (r##"a(r#"b " c"#, d)"##, r##"a(          , d)"##),
         ("f::<'a>('b', '\\'', 'c')", "f::<'a>(   ,     ,    )"),
         ("r#type for_r", "r#type for_r"),
-        (r##"(b"x", br#"y"#)"##, r##"(b   ,       )"##),
+        (r##"(b"x", br#"y"#)"##, r##"(b   ,        )"##),
         ("\"open", "     "),
     ] {
         assert_eq!(code_only(text), expected, "{text}");
