@@ -9,6 +9,7 @@ mod filesystem;
 mod gcs;
 mod http;
 mod limits;
+mod open;
 mod progress;
 mod read;
 mod s3;
@@ -30,6 +31,7 @@ pub use http::{
     no_retries,
 };
 pub use limits::{Ambient, Limits};
+pub use open::open;
 pub use progress::Progress;
 pub use s3::S3;
 pub use scan::{ScanOptions, scan};
