@@ -14,15 +14,8 @@ pub(super) static CHECK: Check =
     Check { id: "bucket_unreachable", needs: &[], severity: Severity::Critical, params: &[CRITICAL_AFTER], run };
 
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
-    let view = scope.estate.view;
-    let why = match &view.listing {
-        Listing::Unknown { why } => why.clone(),
-        // a listing that works is of no use while nothing can be read
-        Listing::Complete { .. } => match view.unknown.first() {
-            Some(first) if scope.estate.blocks.is_empty() && view.requests.get > 0 => first.why.clone(),
-            _ => return Vec::new(),
-        },
-        Listing::FromLedger { .. } => return Vec::new(),
+    let Some(why) = scope.estate.unreachable() else {
+        return Vec::new();
     };
     let mut finding = scope.bucket_finding(
         format!("the bucket cannot be read, so nothing is known of its blocks: {why}"),

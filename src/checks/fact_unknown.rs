@@ -23,7 +23,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     // a bucket of which nothing can be read is `bucket_unreachable`
-    if estate.blocks.is_empty() && !view.unknown.is_empty() {
+    if estate.unreachable().is_some() {
         return Vec::new();
     }
     let message = format!(

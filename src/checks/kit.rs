@@ -14,32 +14,32 @@ use crate::model::{
 };
 
 /// 2026-01-01T00:00:00Z: hour 0 of all tests.
-pub(super) const EPOCH: TimestampMs = TimestampMs(1_767_225_600_000);
+pub(crate) const EPOCH: TimestampMs = TimestampMs(1_767_225_600_000);
 
 /// Hours after the epoch of the tests.
-pub(super) const fn at(hours: i64) -> TimestampMs {
+pub(crate) const fn at(hours: i64) -> TimestampMs {
     EPOCH.plus(hours * HOUR_MS)
 }
 
 /// One block.
 #[derive(Clone, Debug)]
-pub(super) struct Spec {
-    pub(super) labels: Labels,
-    pub(super) hours: (i64, i64),
-    pub(super) level: u32,
-    pub(super) resolution: Resolution,
-    pub(super) source: BlockSource,
-    pub(super) samples: u64,
-    pub(super) hinted: bool,
-    pub(super) sources: Vec<Ulid>,
-    pub(super) parents: Vec<Parent>,
+pub(crate) struct Spec {
+    pub(crate) labels: Labels,
+    pub(crate) hours: (i64, i64),
+    pub(crate) level: u32,
+    pub(crate) resolution: Resolution,
+    pub(crate) source: BlockSource,
+    pub(crate) samples: u64,
+    pub(crate) hinted: bool,
+    pub(crate) sources: Vec<Ulid>,
+    pub(crate) parents: Vec<Parent>,
     /// Hours after its end at which it was cut and uploaded.
-    pub(super) cut_after: i64,
+    pub(crate) cut_after: i64,
 }
 
 impl Spec {
     /// A sidecar's block of replica `replica` of cluster eu1.
-    pub(super) fn new(replica: &str, start: i64, end: i64) -> Self {
+    pub(crate) fn new(replica: &str, start: i64, end: i64) -> Self {
         Self {
             labels: Labels::from([("cluster", "eu1"), ("replica", replica)]),
             hours: (start, end),
@@ -55,24 +55,24 @@ impl Spec {
     }
 
     /// What the compactor made of `sources`.
-    pub(super) fn compacted(replica: &str, start: i64, end: i64, sources: &[Ulid]) -> Self {
+    pub(crate) fn compacted(replica: &str, start: i64, end: i64, sources: &[Ulid]) -> Self {
         Self { level: 2, source: BlockSource::Compactor, sources: sources.to_vec(), ..Self::new(replica, start, end) }
     }
 }
 
 /// A bucket under construction.
 #[derive(Clone, Debug)]
-pub(super) struct Kit {
-    pub(super) view: BucketView,
-    pub(super) past: BucketPast,
-    pub(super) policy: Policy,
-    pub(super) ledger_failure: Option<String>,
+pub(crate) struct Kit {
+    pub(crate) view: BucketView,
+    pub(crate) past: BucketPast,
+    pub(crate) policy: Policy,
+    pub(crate) ledger_failure: Option<String>,
     serial: u128,
 }
 
 impl Kit {
     /// An empty bucket, judged at `now` hours.
-    pub(super) fn new(now: i64) -> Self {
+    pub(crate) fn new(now: i64) -> Self {
         Self {
             view: BucketView {
                 bucket: "thanos".into(),
@@ -95,26 +95,26 @@ impl Kit {
     }
 
     /// One replica with 2h blocks from hour 0 until an hour before `now`.
-    pub(super) fn healthy(now: i64) -> Self {
+    pub(crate) fn healthy(now: i64) -> Self {
         let mut kit = Self::new(now);
         kit.fill("a", 0, now - 1);
         kit
     }
 
     /// 2h blocks of a replica.
-    pub(super) fn fill(&mut self, replica: &str, from: i64, until: i64) -> Vec<Ulid> {
+    pub(crate) fn fill(&mut self, replica: &str, from: i64, until: i64) -> Vec<Ulid> {
         let starts = (from..until - 1).step_by(2);
         starts.map(|start| self.add(Spec::new(replica, start, start + 2))).collect()
     }
 
     /// A ULID cut at this time.
-    pub(super) fn ulid(&mut self, cut: TimestampMs) -> Ulid {
+    pub(crate) fn ulid(&mut self, cut: TimestampMs) -> Ulid {
         self.serial += 1;
         Ulid::from_parts(cut.0.unsigned_abs(), self.serial)
     }
 
     /// Adds a block, whole, its sources itself unless given.
-    pub(super) fn add(&mut self, spec: Spec) -> Ulid {
+    pub(crate) fn add(&mut self, spec: Spec) -> Ulid {
         let cut = at(spec.hours.1 + spec.cut_after);
         let ulid = self.ulid(cut);
         let object = |name: &str, size| ObjectView {
@@ -156,12 +156,12 @@ impl Kit {
     }
 
     /// Changes a block as it is seen.
-    pub(super) fn edit(&mut self, ulid: Ulid, change: impl FnOnce(&mut BlockView)) {
+    pub(crate) fn edit(&mut self, ulid: Ulid, change: impl FnOnce(&mut BlockView)) {
         change(self.view.blocks.get_mut(&ulid).unwrap());
     }
 
     /// Changes a block's `meta.json`.
-    pub(super) fn edit_meta(&mut self, ulid: Ulid, change: impl FnOnce(&mut BlockMeta)) {
+    pub(crate) fn edit_meta(&mut self, ulid: Ulid, change: impl FnOnce(&mut BlockMeta)) {
         self.edit(ulid, |block| {
             let MetaState::Read { meta: Some(meta), .. } = &mut block.meta else { panic!("no meta") };
             change(Arc::make_mut(meta));
@@ -169,7 +169,7 @@ impl Kit {
     }
 
     /// Takes an object away.
-    pub(super) fn remove_object(&mut self, ulid: Ulid, name: &str) {
+    pub(crate) fn remove_object(&mut self, ulid: Ulid, name: &str) {
         self.edit(ulid, |block| {
             block.objects = block.objects.iter().filter(|object| &*object.name != name).cloned().collect();
             if name == "meta.json" {
@@ -179,13 +179,13 @@ impl Kit {
     }
 
     /// Marks a block for deletion.
-    pub(super) fn mark(&mut self, ulid: Ulid, hours: i64, details: &str) {
+    pub(crate) fn mark(&mut self, ulid: Ulid, hours: i64, details: &str) {
         let mark = DeletionMark { time: at(hours), details: details.to_owned() };
         self.edit(ulid, |block| block.marks.deletion = Some(MarkState::Read(mark)));
     }
 
     /// The ledger knows everything that is there, since hour `first` and as of hour `last`.
-    pub(super) fn remember(&mut self, first: i64, last: i64) {
+    pub(crate) fn remember(&mut self, first: i64, last: i64) {
         self.past.first_scan = Some(at(first));
         self.past.last_scan = Some(at(last));
         for (ulid, block) in &self.view.blocks {
@@ -202,13 +202,13 @@ impl Kit {
     }
 
     /// A block is no longer there; the ledger keeps what it knows.
-    pub(super) fn vanish(&mut self, ulid: Ulid) {
+    pub(crate) fn vanish(&mut self, ulid: Ulid) {
         self.view.blocks.remove(&ulid).unwrap();
         self.view.confirmed_gone.push(ulid);
     }
 
     /// Runs one check.
-    pub(super) fn run(&self, id: &str) -> Vec<Finding> {
+    pub(crate) fn run(&self, id: &str) -> Vec<Finding> {
         let check = ALL.iter().find(|check| check.id == id).unwrap();
         let estates = [Estate::build(&self.view, &self.past, &self.policy, self.view.observed_at)];
         let ledger_failure = self.ledger_failure.as_deref();
@@ -217,7 +217,7 @@ impl Kit {
 
     /// Runs one check that finds exactly one thing.
     #[track_caller]
-    pub(super) fn one(&self, id: &str) -> Finding {
+    pub(crate) fn one(&self, id: &str) -> Finding {
         let mut found = self.run(id);
         assert_eq!(found.len(), 1, "{id}: {:#?}", found.iter().map(|f| &f.message).collect::<Vec<_>>());
         found.remove(0)
@@ -225,13 +225,13 @@ impl Kit {
 
     /// Runs one check that finds nothing.
     #[track_caller]
-    pub(super) fn none(&self, id: &str) {
+    pub(crate) fn none(&self, id: &str) {
         let found = self.run(id);
         assert!(found.is_empty(), "{id}: {:#?}", found.iter().map(|f| &f.message).collect::<Vec<_>>());
     }
 
     /// The checks that find something at warning or above.
-    pub(super) fn alarms(&self) -> Vec<&'static str> {
+    pub(crate) fn alarms(&self) -> Vec<&'static str> {
         let loud = |id: &str| self.run(id).iter().any(|finding| finding.severity <= Severity::Warning);
         ALL.iter().map(|check| check.id).filter(|id| loud(id)).collect()
     }

@@ -45,7 +45,7 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>) -> Option<Finding> {
 }
 
 /// What is not there of `files[]`, else of `index` and the segments `000001…N`.
-pub(super) fn missing_objects(view: &BlockView, meta: &BlockMeta) -> Vec<String> {
+pub fn missing_objects(view: &BlockView, meta: &BlockMeta) -> Vec<String> {
     let present = |name: &str| view.object(name).is_some();
     if let Some(files) = &meta.files {
         let absent = files.iter().map(|file| &*file.name).filter(|name| *name != "meta.json" && !present(name));

@@ -14,7 +14,7 @@ mod downsample_missing;
 pub mod estate;
 mod fact_unknown;
 #[cfg(test)]
-mod kit;
+pub(crate) mod kit;
 pub mod ledger_failing;
 mod meta_invalid;
 mod missing_object;
@@ -35,6 +35,7 @@ mod unexplained;
 mod upload_lag;
 
 pub use condense::condense;
+pub use missing_object::missing_objects;
 pub use object_archived::is_archived;
 pub use policy::{BucketPolicy, CheckPolicy, CheckSettings, Param, ParamValue, Policy, Retention, StreamPolicy};
 pub use scope::Scope;

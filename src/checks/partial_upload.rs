@@ -1,5 +1,7 @@
 //! Objects of a block without its `meta.json`: an upload that was never finished.
 
+use ulid::Ulid;
+
 use super::estate::Estate;
 use super::scope::moment;
 use super::{Check, Param, ParamValue, Scope};
@@ -32,21 +34,26 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let partial = estate.unplaced.iter().filter(|block| {
         block.meta == MetaState::Absent && block.marks.deletion.is_none() && !estate.is_young(block, after)
     });
-    partial.filter_map(|block| judge(scope, block)).collect()
+    let mut partial = partial.peekable();
+    if partial.peek().is_none() {
+        return Vec::new();
+    }
+    let losses = Losses::of(estate);
+    partial.filter_map(|block| judge(scope, block, &losses)).collect()
 }
 
-fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
+fn judge(scope: &Scope<'_>, block: &BlockView, losses: &Losses) -> Option<Finding> {
     let estate = scope.estate;
     let newest = block.newest_modification()?;
     let removal = estate.has_compactor().then(|| newest.plus(REMOVED_AFTER_MS));
-    let missing = matching_loss(estate, block);
+    let missing = losses.matching(block.ulid);
     let cut = moment(ulid_time(block.ulid));
     let objects = block.objects.len();
-    let mut message = format!(
-        "upload of block {} (cut {cut}) was never finished: {objects} objects, no `meta.json`, nothing new for {}",
-        block.ulid,
-        format_duration_ms(scope.now().since(newest).max(0)),
-    );
+    let age = format_duration_ms(scope.now().since(newest).max(0));
+    let was_whole = estate.past.blocks.get(&block.ulid).is_some_and(|past| past.complete);
+    let what = if was_whole { "lost its `meta.json`" } else { "was never uploaded completely: it has no `meta.json`" };
+    let deletion = removal.map_or_else(String::new, |at| format!("; the compactor deletes it after {}", moment(at)));
+    let message = format!("block {} (cut {cut}, {objects} objects, the newest {age} old) {what}{deletion}", block.ulid);
     let remedy = match missing {
         Some(_) => {
             "read the producer's log (sidecar, receive or ruler) and let it finish; while the block is in its local \
@@ -54,9 +61,6 @@ fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
         }
         None => "nothing is missing at its time: let the compactor remove it, or delete the directory",
     };
-    if let Some(removal) = removal {
-        message.push_str(&format!("; the compactor deletes it after {}", moment(removal)));
-    }
     let mut finding = scope.unplaced_finding(block.ulid, message, remedy);
     finding.interval = missing;
     if missing.is_none() {
@@ -73,19 +77,30 @@ fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
     )
 }
 
-/// A hole, or the open end of a late stream, that this block may have been meant for.
-fn matching_loss(estate: &Estate<'_>, block: &BlockView) -> Option<Interval> {
-    let holes = estate.groups.iter().flat_map(|group| estate.group_holes(group, Resolution::Raw));
-    let hole = holes.map(|hole| hole.interval).find(|hole| Estate::ulid_matches(block.ulid, *hole));
-    hole.or_else(|| {
+/// What is missing in the bucket.
+struct Losses {
+    holes: Vec<Interval>,
+    /// From the newest block of a late stream until now.
+    open_ends: Vec<Interval>,
+}
+
+impl Losses {
+    fn of(estate: &Estate<'_>) -> Self {
+        let holes = estate.groups.iter().flat_map(|group| estate.group_holes(group, Resolution::Raw));
         let late = estate.streams.iter().filter(|stream| !stream.derived).filter_map(|stream| {
             let newest: TimestampMs = stream.newest_raw?;
             let late = estate.now.since(newest) > stream.range_ms.saturating_mul(2);
             let retired = estate.now.since(newest) > estate.policy.retire_after_ms(&stream.labels);
             (late && !retired).then_some(Interval::new(newest, estate.now))
         });
-        late.into_iter().find(|open_end| ulid_time(block.ulid) > open_end.start)
-    })
+        Self { holes: holes.map(|hole| hole.interval).collect(), open_ends: late.collect() }
+    }
+
+    /// The hole, or the open end of a late stream, that the block may have been meant for.
+    fn matching(&self, ulid: Ulid) -> Option<Interval> {
+        let hole = self.holes.iter().find(|hole| Estate::ulid_matches(ulid, **hole));
+        hole.or_else(|| self.open_ends.iter().find(|end| ulid_time(ulid) > end.start)).copied()
+    }
 }
 
 #[cfg(test)]

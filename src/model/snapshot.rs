@@ -26,7 +26,7 @@ pub struct BucketSummary {
     pub bucket: Arc<str>,
     /// When it was observed.
     pub observed_at: TimestampMs,
-    /// Why it could not be listed, if so: the counts below are then zero.
+    /// Why it could not be listed or read, if so. Without a listing the counts below are zero.
     pub unreachable: Option<String>,
     /// Directories that count as blocks, partial ones included.
     pub blocks: u64,

@@ -16,7 +16,8 @@ pub use self::coverage::{Cover, Hole};
 use super::policy::{BucketPolicy, Policy};
 use crate::model::{
     BlockMeta, BlockSource, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, Interval, IntervalSet,
-    Labels, Lineage, MarkState, MetaState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration, ulid_time,
+    Labels, Lineage, Listing, MarkState, MetaState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration,
+    ulid_time,
 };
 
 /// Everything that the checks of one bucket look at. Rests on a complete listing: without one it is empty.
@@ -229,6 +230,17 @@ impl<'a> Estate<'a> {
     pub fn ulid_matches(ulid: Ulid, missing: Interval) -> bool {
         let cut = ulid_time(ulid);
         cut > missing.start && cut <= missing.end.plus(ULID_AFTER_MS)
+    }
+
+    /// Why nothing of the bucket could be read, if so: it cannot be listed, or it can and no object can be read.
+    pub fn unreachable(&self) -> Option<String> {
+        match &self.view.listing {
+            Listing::Unknown { why } => Some(why.clone()),
+            Listing::Complete { .. } if self.blocks.is_empty() => {
+                self.view.unknown.first().filter(|_| self.view.requests.get > 0).map(|first| first.why.clone())
+            }
+            Listing::Complete { .. } | Listing::FromLedger { .. } => None,
+        }
     }
 
     /// A compactor is at work: it has left blocks.
