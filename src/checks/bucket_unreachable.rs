@@ -2,7 +2,7 @@
 
 use super::scope::moment;
 use super::{Check, Param, ParamValue, Scope};
-use crate::model::{Finding, Listing, MINUTE_MS, Severity};
+use crate::model::{Finding, MINUTE_MS, Severity};
 
 const CRITICAL_AFTER: Param = Param {
     name: "critical_after",
@@ -36,7 +36,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::checks::kit::{Kit, at};
-    use crate::model::{OpenFinding, Subject};
+    use crate::model::{Listing, OpenFinding, Subject};
 
     #[test]
     fn a_failed_listing_is_a_warning_and_after_a_quarter_of_an_hour_critical() {

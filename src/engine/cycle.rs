@@ -8,14 +8,14 @@ use tokio::task::{JoinError, spawn_blocking};
 use ulid::Ulid;
 
 use super::judge::{judge, sort_findings};
-pub use super::memory::State;
 use super::memory::Memory;
+pub use super::memory::State;
 use crate::checks::{Policy, ledger_failing};
 use crate::discover::{self, Ambient, Bucket, BucketError, Limits, Progress, ScanOptions};
 use crate::ledger::LedgerError;
 use crate::model::{
-    BlockChange, BucketPast, BucketSettings, BucketView, Environment, KnownBucket, Listing, Past, Snapshot, TimestampMs,
-    World,
+    BlockChange, BucketPast, BucketSettings, BucketView, Environment, KnownBucket, Listing, Past, Snapshot,
+    TimestampMs, World,
 };
 
 /// What is to be done.
@@ -115,7 +115,7 @@ impl Engine {
                 Some(view) => view,
                 None => {
                     let options = ScanOptions::default();
-                    discover::scan(&*source.bucket, prepared.known, now, &options, progress).await
+                    discover::scan(&source.bucket, prepared.known, now, &options, progress).await
                 }
             };
             (Arc::clone(&source.name), Arc::new(view), prepared.past)
@@ -137,13 +137,15 @@ impl Engine {
         let prepared = if let Err(error) = newest {
             Err(error)
         } else if earlier {
-            self.memory.as_of(key, name, now).map(|as_of| as_of.map_or_else(nothing, |as_of| {
-                self.memory.notes.push(format!(
-                    "`{name}` was scanned after the time that is judged: read from the ledger as of {}",
-                    as_of.view.observed_at
-                ));
-                Prepared { known: KnownBucket::default(), past: as_of.past, remembered: Some(as_of.view) }
-            }))
+            self.memory.as_of(key, name, now).map(|as_of| {
+                as_of.map_or_else(nothing, |as_of| {
+                    self.memory.notes.push(format!(
+                        "`{name}` was scanned after the time that is judged: read from the ledger as of {}",
+                        as_of.view.observed_at
+                    ));
+                    Prepared { known: KnownBucket::default(), past: as_of.past, remembered: Some(as_of.view) }
+                })
+            })
         } else {
             self.memory.load(key, name, now).map(|loaded| Prepared {
                 known: loaded.known,
