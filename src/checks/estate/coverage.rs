@@ -1,11 +1,15 @@
 //! Coverage: the time that blocks hold, by the level-1 blocks that they are made of.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use ulid::Ulid;
 
 use super::build::sources;
 use super::{Estate, Group, Placed, Stream};
-use crate::model::{BlockMeta, Interval, IntervalSet, Labels, Lineage, MINUTE_MS, PastBlock, Resolution, TimestampMs};
-use std::sync::Arc;
+use crate::model::{
+    BlockMeta, Interval, IntervalSet, Labels, Lineage, MINUTE_MS, MetaState, PastBlock, Resolution, TimestampMs,
+};
 
 /// The time that one block holds. Nearly every block is one interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +42,13 @@ const TOLERATED_MS: i64 = 15 * MINUTE_MS;
 
 /// The cover of every block, and its lineage where that was not known yet.
 pub(super) fn work_out(estate: &Estate<'_>) -> Vec<(Cover, Option<Lineage>)> {
-    // while something is unknown the answer may still get better; asked once, as it looks at every block
-    let settled = estate.knows_all_metas();
-    estate.blocks.iter().map(|block| cover(estate, block, settled)).collect()
+    let unread = estate.view.blocks.values().filter(|block| matches!(block.meta, MetaState::Unknown(_)));
+    let unconfirmed = estate.view.unconfirmed_gone.iter().map(|(ulid, _)| *ulid);
+    let unread: HashSet<Ulid> = unread.map(|block| block.ulid).chain(unconfirmed).collect();
+    estate.blocks.iter().map(|block| cover(estate, block, &unread)).collect()
 }
 
-fn cover(estate: &Estate<'_>, block: &Placed<'_>, settled: bool) -> (Cover, Option<Lineage>) {
+fn cover(estate: &Estate<'_>, block: &Placed<'_>, unread: &HashSet<Ulid>) -> (Cover, Option<Lineage>) {
     let meta = block.meta;
     if meta.level <= 1 || (meta.sources.is_empty() && meta.parents.is_empty()) {
         return (Cover::One(meta.interval), None);
@@ -52,7 +57,7 @@ fn cover(estate: &Estate<'_>, block: &Placed<'_>, settled: bool) -> (Cover, Opti
     let (leaves, new) = match remembered {
         Some(lineage) => (lineage.leaves.clone(), None),
         None => {
-            let lineage = Lineage { settled, ..look_up_ancestors(estate, block) };
+            let lineage = look_up_ancestors(estate, block, unread);
             (lineage.leaves.clone(), Some(lineage))
         }
     };
@@ -68,15 +73,18 @@ fn known<'e>(estate: &'e Estate<'_>, ulid: Ulid) -> Option<&'e Arc<BlockMeta>> {
     present.or_else(|| estate.past.blocks.get(&ulid)?.meta.as_ref())
 }
 
-/// What is known of the ancestors now; whether that is final is for the caller to say.
-fn look_up_ancestors(estate: &Estate<'_>, block: &Placed<'_>) -> Lineage {
+/// What is known of the ancestors now. While one of them is there and could not be read, the answer may still get
+/// better; any other that is not known now never will be.
+fn look_up_ancestors(estate: &Estate<'_>, block: &Placed<'_>, unread: &HashSet<Ulid>) -> Lineage {
     let meta = block.meta;
+    let parents = meta.parents.iter().map(|parent| &parent.ulid);
+    let open = !unread.is_empty() && meta.sources.iter().chain(parents).any(|ulid| unread.contains(ulid));
     let ancestors: Option<Vec<&Arc<BlockMeta>>> =
         sources(block.ulid(), meta).iter().map(|source| known(estate, *source)).collect();
     Lineage {
         leaves: ancestors.as_ref().map(|all| all.iter().map(|ancestor| ancestor.interval).collect()),
         source_samples: ancestors.and_then(|all| sum_samples(&all)),
-        settled: false,
+        settled: !open,
     }
 }
 
@@ -261,4 +269,22 @@ fn clusters(sorted: Vec<(Interval, &Stream)>) -> Vec<Cluster<'_>> {
         }
     }
     clusters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::kit::{Kit, Spec};
+
+    #[test]
+    fn only_an_ancestor_that_could_not_be_read_keeps_a_lineage_open() {
+        let mut kit = Kit::healthy(61);
+        let blocks: Vec<_> = kit.view.blocks.keys().copied().collect();
+        let waits = kit.add(Spec::compacted("a", 0, 8, &blocks[..4]));
+        let settled = kit.add(Spec::compacted("a", 8, 16, &blocks[4..8]));
+        kit.edit(blocks[1], |block| block.meta = MetaState::Unknown("503".to_owned()));
+        let estate = Estate::build(&kit.view, &kit.past, &kit.policy, kit.view.observed_at);
+        let is_settled = |ulid| estate.placed(ulid).unwrap().new_lineage.as_ref().unwrap().settled;
+        assert_eq!((is_settled(waits), is_settled(settled)), (false, true));
+    }
 }
