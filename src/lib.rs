@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod checks;
+pub mod cli;
 pub mod config;
 pub mod discover;
 pub mod engine;

@@ -1,3 +1,50 @@
 //! The program: parse, set up, run, exit code.
 
-fn main() {}
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use blockwarden::cli::{self, Arguments, Exit, Page};
+use blockwarden::{config, engine};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // prints help, version and usage errors by itself; the latter end with exit code 2
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&cli::describe(&error));
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let environment = config::environment::read();
+    engine::install_crypto();
+    let columns = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    let page = Page::new(columns.map(|(width, _)| width.0), &environment);
+    let outcome = cli::run(arguments, &environment, page)?;
+    print(&outcome.text)?;
+    for problem in &outcome.problems {
+        complain(problem);
+    }
+    Ok(outcome.exit)
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Writes to standard error, each mistake on its own line. If that cannot be written either, nobody is left to be told.
+fn complain(text: &str) {
+    let text: String = text.lines().map(|line| format!("error: {line}\n")).collect();
+    if io::stderr().write_all(text.as_bytes()).is_err() {
+        tracing::error!("standard error cannot be written");
+    }
+}

@@ -76,8 +76,9 @@ fn judge(scope: &Scope<'_>, block: &BlockView) -> Finding {
 fn severity_of(mutation: &Mutation) -> Severity {
     match &mutation.meta_difference {
         Some((_, false)) => Severity::Info,
+        Some((_, true)) => Severity::Warning,
         None if mutation.was.size != mutation.now.size => Severity::Critical,
-        Some((_, true)) | None => Severity::Warning,
+        None => Severity::Warning,
     }
 }
 

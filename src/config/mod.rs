@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use mistake::{ConfigErrors, Mistake, Place};
 
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment};
+use crate::model::{BucketSettings, Environment, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
@@ -69,6 +69,11 @@ pub fn load(
     let mut loader = Loader { environment, mistakes: &mut mistakes, checks: ALL };
     let config = loader.load(config_file, objstore);
     mistakes.finish(config)
+}
+
+/// Parses a stream selector, PromQL matchers over external labels; otherwise says what was expected.
+pub fn parse_selector(text: &str) -> Result<Selector, &'static str> {
+    selector::parse(text)
 }
 
 /// What loading needs everywhere.

@@ -1,8 +1,14 @@
-//! The one reader of the clock. Everything else takes the time as a parameter.
+//! The one reader of the clock, and of chance. Everything else takes them as parameters.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::discover::Ambient;
 use crate::model::TimestampMs;
+
+/// What a program that runs for real gives its sources: this clock, and chance that differs from run to run.
+pub fn ambient() -> Ambient {
+    Ambient::new(now, |most| rand::random_range(0..=most))
+}
 
 /// Now.
 pub fn now() -> TimestampMs {

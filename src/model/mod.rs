@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock. Every other module rests on this one.
 
 mod block;
+mod coverage;
 mod document;
 mod environment;
 mod fact;
@@ -21,6 +22,7 @@ pub use block::{
     BlockMeta, BlockSource, DeletionMark, FileEntry, MetaProblem, MetaProblemKind, NoCompactMark, NoDownsampleMark,
     Parent, Resolution, Stats, ULID_LEN, parse_ulid, ulid_time,
 };
+pub use coverage::{BlockCoverage, BucketCoverage, CoverageDocument, StreamCoverage, TimelineCoverage};
 pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
 pub use environment::Environment;
 pub use fact::{Fact, Need};

@@ -1,0 +1,312 @@
+//! The command line: every command and flag, with its help. `docs/cli.md` is generated from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::model::TimestampMs;
+
+const ABOUT: &str = "Watches the long-term memory of a Prometheus estate: the blocks in object storage";
+
+const LONG_ABOUT: &str = "\
+Blockwarden watches the long-term memory of a Prometheus estate: the blocks that Prometheus and Thanos keep in object \
+storage. It says, before anyone needs the data, what is missing, late, kept too long or not long enough, or no longer \
+what it used to be, and how long there is left to save it. It only ever reads.";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing at warning or above; reports such as `coverage` give it whatever they show
+  1  findings at warning or above
+  2  could not do the job: bad usage or configuration, or a bucket that cannot be read; 2 beats 1";
+
+const EXAMPLES: &str = "\
+Examples:
+  Judge the bucket that a Thanos sidecar writes to, with the sidecar's own file:
+    blockwarden scan --objstore.config-file bucket.yml
+
+  Judge all buckets, and remember what was seen, so that the next scan notices what has vanished:
+    blockwarden scan --config blockwarden.yml --state /var/lib/blockwarden/ledger.db
+
+  See which hours each stream holds:
+    blockwarden coverage --objstore.config-file bucket.yml --stream '{cluster=\"eu1\"}'
+
+  What does this finding mean, and what is to be done?
+    blockwarden explain coverage_gap";
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  A bucket as Thanos describes it:
+    blockwarden scan --objstore.config-file bucket.yml
+
+  A folder that holds blocks:
+    blockwarden scan --objstore.config '{type: FILESYSTEM, config: {directory: /var/thanos}}'
+
+  A copy of a bucket, judged as of the day it was made:
+    blockwarden scan --objstore.config-file copy.yml --at 2026-01-02T03:04:05Z
+
+  For a script: the checks that found something critical:
+    blockwarden scan --config blockwarden.yml --output json |
+      jq -r '.findings[] | select(.severity == \"critical\").check'";
+
+const COVERAGE_EXAMPLES: &str = "\
+Examples:
+  The last month of one cluster:
+    blockwarden coverage --config blockwarden.yml \\
+      --stream '{cluster=\"eu1\"}' --min-time 2026-01-01T00:00:00Z
+
+  Every hole, for a script:
+    blockwarden coverage --config blockwarden.yml --output json |
+      jq '.buckets[].streams[].timelines[].holes[]'";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "blockwarden",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = EXIT_CODES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
+    max_term_width = 110,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look at every bucket once and say what is wrong
+    ///
+    /// Lists each bucket, reads what is new (`meta.json` and marks, never data), judges it and prints what is wrong,
+    /// worst first: what is at risk, until when it can be saved, and what to do. One document with `--output json`,
+    /// as described by `docs/scan.schema.json`.
+    #[command(after_long_help = SCAN_EXAMPLES)]
+    Scan(ScanArguments),
+    /// Draw what each stream holds over time
+    ///
+    /// One timeline per stream: its blocks by resolution and compaction level, holes, blocks that are marked for
+    /// deletion or excluded from compaction, and how far the newest data lags behind. A report: exit code 0 whatever
+    /// it shows, 2 if a bucket cannot be read.
+    #[command(after_long_help = COVERAGE_EXAMPLES)]
+    Coverage(CoverageArguments),
+    /// Work with the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Say what a check looks for, what is at risk when it finds something, and what to do
+    ///
+    /// Without CHECK: every check in one line.
+    Explain(ExplainArguments),
+    /// Print the completion script of a shell
+    ///
+    /// For example: `blockwarden completions bash > /etc/bash_completion.d/blockwarden`.
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read the configuration as `scan` would and show what was understood, or every mistake with its place
+    ///
+    /// Opens no connection and shows no secret. Exit code 2 if there is a mistake.
+    Check(SourceArguments),
+}
+
+/// Which buckets, and what is demanded of them.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Buckets and configuration")]
+pub struct SourceArguments {
+    /// The bucket, as Thanos describes it: the file that `thanos sidecar --objstore.config-file` takes
+    ///
+    /// Replaces `buckets` of the configuration; the rest of it applies.
+    #[arg(long = "objstore.config-file", value_name = "FILE", conflicts_with = "objstore_config")]
+    pub objstore_config_file: Option<PathBuf>,
+    /// The same as text instead of a file
+    ///
+    /// Other users of the machine may see it in the list of processes: no place for secrets. `$(NAME)` stands for an
+    /// environment variable.
+    #[arg(long = "objstore.config", value_name = "YAML")]
+    pub objstore_config: Option<String>,
+    /// The configuration: buckets, retention, expected streams, settings of checks
+    ///
+    /// Every key is described in `docs/configuration.md`. Not needed for a first look at one bucket.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// With what memory and as of when.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Judgement")]
+pub struct JudgementArguments {
+    /// The ledger: what was seen before. Made if it is not there
+    ///
+    /// Without it nothing is remembered, so that blocks that vanish or change cannot be noticed, and every `meta.json`
+    /// is read again.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Judge as of this moment instead of now, for example 2026-01-02T03:04:05Z
+    ///
+    /// Replaces the clock everywhere, the ledger's times included. Before the newest scan of the ledger, the ledger
+    /// alone is read.
+    #[arg(long, value_name = "RFC3339", value_parser = TimestampMs::parse_rfc3339)]
+    pub at: Option<TimestampMs>,
+}
+
+/// What goes to standard output.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArguments {
+    /// For people or for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: OutputFormat,
+}
+
+/// The form of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// What goes to standard error.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Logging (standard error)")]
+pub struct LogArguments {
+    /// The least important level that is logged
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn")]
+    pub level: LogLevel,
+    /// Lines for people or JSON objects; with `json`, no progress is drawn
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
+    pub format: LogFormat,
+}
+
+/// Levels of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// The job, or a part of it, could not be done
+    Error,
+    /// Something an operator should know
+    Warn,
+    /// What is being done
+    Info,
+    /// Each step
+    Debug,
+    /// Everything; libraries stay at info, so that no secret gets into a log
+    Trace,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per event
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// `scan`
+#[derive(Args, Debug)]
+pub struct ScanArguments {
+    /// Which buckets.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// As of when.
+    #[command(flatten)]
+    pub judgement: JudgementArguments,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArguments,
+    /// Reserved for the block verifier: refused with a message that says so, instead of being an unknown flag.
+    #[arg(long, hide = true)]
+    pub verify: bool,
+}
+
+/// `coverage`
+#[derive(Args, Debug)]
+pub struct CoverageArguments {
+    /// Which buckets.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// Which part of them.
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// As of when.
+    #[command(flatten)]
+    pub judgement: JudgementArguments,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// Which streams, over what time.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionArguments {
+    /// Only streams whose external labels match, for example '{cluster="eu1", replica!="b"}'
+    #[arg(long, value_name = "SELECTOR")]
+    pub stream: Option<String>,
+    /// Begin here instead of at the oldest block
+    #[arg(long, value_name = "RFC3339", value_parser = TimestampMs::parse_rfc3339)]
+    pub min_time: Option<TimestampMs>,
+    /// End here instead of now
+    #[arg(long, value_name = "RFC3339", value_parser = TimestampMs::parse_rfc3339)]
+    pub max_time: Option<TimestampMs>,
+}
+
+/// `explain`
+#[derive(Args, Debug)]
+pub struct ExplainArguments {
+    /// Id of a check, as in a finding; without it all are listed
+    pub check: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_spelled_as_thanos_spells_them() {
+        for (line, accepted) in [
+            ("scan --objstore.config-file f --at 2026-01-02T03:04:05Z --output json --state s --config c", true),
+            ("scan --objstore.config {} --log.level debug --log.format json", true),
+            ("scan --objstore.config-file=f --verify", true),
+            ("scan --objstore.config-file f --objstore.config {}", false),
+            ("scan --at yesterday", false),
+            ("scan --output xml", false),
+            ("scan somewhere", false),
+            ("coverage --stream {a=\"b\"} --min-time 2026-01-01T00:00:00+01:00", true),
+            ("config check --config c", true),
+            ("config", false),
+            ("explain", true),
+            ("explain coverage_gap", true),
+            ("completions zsh", true),
+            ("completions tcsh", false),
+            ("", false),
+        ] {
+            let words = std::iter::once("blockwarden").chain(line.split(' ').filter(|word| !word.is_empty()));
+            assert_eq!(Arguments::try_parse_from(words).is_ok(), accepted, "{line}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! From flags to a snapshot: what `scan` and `coverage` share.
+
+use anyhow::Context;
+
+use super::arguments::{JudgementArguments, LogArguments, SourceArguments};
+use super::progress::Bars;
+use super::{logging, text};
+use crate::config::{self, Config, ConfigErrors, ObjstoreSource};
+use crate::engine::{self, Engine, Job, Limits, State, clock};
+use crate::model::Environment;
+
+/// The configuration that the flags give.
+pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let file = arguments.objstore_config_file.clone().map(ObjstoreSource::File);
+    let objstore = file.or_else(|| arguments.objstore_config.clone().map(ObjstoreSource::Inline));
+    config::load(arguments.config.as_deref(), objstore.as_ref(), environment)
+}
+
+/// Observes every bucket once and judges it; logs and shows progress on standard error meanwhile.
+pub(super) fn once(
+    source: &SourceArguments,
+    judgement: &JudgementArguments,
+    log: LogArguments,
+    environment: &Environment,
+) -> anyhow::Result<engine::Outcome> {
+    let bars = Bars::new(log.format);
+    logging::install(log, text::wants_colour(environment), &bars)?;
+    let config = load(source, environment)?;
+    let job = Job {
+        buckets: config.buckets,
+        policy: config.policy,
+        state: judgement.state.clone().map_or(State::Memory, State::File),
+        environment: environment.clone(),
+        limits: Limits::default(),
+    };
+    let engine = Engine::open(job, &clock::ambient())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    Ok(runtime.block_on(engine.cycle(judgement.at.unwrap_or_else(clock::now), &bars))?)
+}

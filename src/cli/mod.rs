@@ -1,0 +1,70 @@
+//! The command line: one file per command, and what they share.
+
+mod arguments;
+mod completions;
+mod config_check;
+mod coverage;
+mod explain;
+mod judge;
+mod logging;
+mod outcome;
+mod progress;
+mod report;
+#[cfg(test)]
+mod sample;
+mod scan;
+mod text;
+mod timeline;
+
+pub use arguments::Arguments;
+pub use outcome::{Exit, Outcome};
+pub use text::Page;
+
+use arguments::{Command, ConfigCommand};
+
+use crate::model::Environment;
+
+/// Does what the command line says. An error means that the job was not begun: there is nothing for standard output
+/// and the exit code is [`Exit::Failed`].
+pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyhow::Result<Outcome> {
+    match &arguments.command {
+        Command::Scan(arguments) => scan::run(arguments, environment, page),
+        Command::Coverage(arguments) => coverage::run(arguments, environment, page),
+        Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
+        Command::Explain(arguments) => explain::run(arguments, page),
+        Command::Completions { shell } => completions::run(*shell),
+    }
+}
+
+/// An error with its causes, without those that the text before them quotes already, fit for a terminal.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.lines().map(text::harmless).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn errors_are_told_with_their_causes_once() {
+        let quoted = || Err::<(), _>(anyhow!("connection refused")).context("no answer: connection refused");
+        for (error, expected) in [
+            (anyhow!("one"), "one"),
+            (anyhow!("inner").context("outer"), "outer: inner"),
+            (quoted().context("bucket `thanos`").unwrap_err(), "bucket `thanos`: no answer: connection refused"),
+            (anyhow!("first\nsecond \u{1b}[2J"), "first\nsecond \\u{1b}[2J"),
+        ] {
+            assert_eq!(describe(&error), expected);
+        }
+    }
+}

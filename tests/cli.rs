@@ -1,0 +1,7 @@
+//! The program as its users meet it: its help, its documents, its exit codes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/program.rs"]
+mod program;
