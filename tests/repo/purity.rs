@@ -4,6 +4,9 @@ use crate::source;
 
 const PURE: [&str; 6] = ["model", "tsdb", "checks", "deviation", "alerting", "catalogue"];
 
+/// Pure files of modules that are not.
+const PURE_FILES: [&str; 1] = ["src/engine/judge.rs"];
+
 const IMPURE: [&str; 18] = [
     "std::fs",
     "std::io",
@@ -27,12 +30,12 @@ const IMPURE: [&str; 18] = [
 
 fn violations(path: &str, text: &str) -> Vec<String> {
     let module = path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default();
-    if !PURE.contains(&module) {
+    if !PURE.contains(&module) && !PURE_FILES.contains(&path) {
         return Vec::new();
     }
     let code = source::production_code(text);
     let found = IMPURE.iter().filter(|token| source::names(&code, token));
-    found.map(|token| format!("{path}: names `{token}`, and `{module}` is pure")).collect()
+    found.map(|token| format!("{path}: names `{token}`, and has to be pure")).collect()
 }
 
 /// `chrono` comes along with other crates; our time is `TimestampMs`.
@@ -64,6 +67,7 @@ fn impure_code_is_caught() {
         ("src/catalogue/a.rs", "let t = jiff::Timestamp::now();", 1),
         ("src/checks/a.rs", "// std::fs\nlet instant = \"tokio\";", 0),
         ("src/checks/a.rs", "#[cfg(test)]\nmod tests { use std::fs; }", 0),
+        ("src/engine/judge.rs", "use tokio::sync::watch;", 1),
         ("src/discover/a.rs", "use std::fs;", 0),
     ] {
         let found = violations(path, text);

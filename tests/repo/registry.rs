@@ -81,3 +81,11 @@ fn an_incomplete_check_is_caught() {
     assert_eq!(lacks("new_idea", with(tested, true)), ["new_idea: is not an id of the design"]);
     assert_eq!(lacks("overlap", |_| None).len(), 4);
 }
+
+#[test]
+fn the_readme_names_every_check() {
+    let readme = std::fs::read_to_string(source::root().join("README.md")).unwrap();
+    let unnamed: Vec<&str> =
+        checks::ALL.iter().map(|check| check.id).filter(|id| !readme.contains(&format!("`{id}`"))).collect();
+    assert!(unnamed.is_empty(), "README.md does not name {unnamed:?}");
+}
