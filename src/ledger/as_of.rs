@@ -12,11 +12,13 @@ use ulid::Ulid;
 use super::load::{
     BlockRow, BucketRow, RECENTLY_ENDED_MS, add_ancestors, load_retention, load_streams, unsettled_ancestors,
 };
+use super::metas::Metas;
 use super::rows::{BlockMarks, Names, ObjectTable, load_marks, load_objects};
-use super::{Ledger, LedgerError, ParseMeta, columns, findings};
+use super::{Ledger, LedgerError, columns, findings};
 use crate::model::{
-    BlockChange, BlockView, BucketPast, BucketView, ForeignKeys, Interner, Labels, Listing, MarkState, Marks,
-    MetaState, Mutation, ObjectView, PastBlock, RequestCounts, Resolution, StreamPast, TimestampMs, UnknownObject,
+    BlockChange, BlockMeta, BlockView, BucketPast, BucketView, ForeignKeys, Interner, Labels, Listing, MarkState,
+    Marks, MetaState, Mutation, ObjectView, PastBlock, RequestCounts, Resolution, StreamPast, TimestampMs,
+    UnknownObject,
 };
 
 const META: &str = "meta.json";
@@ -54,14 +56,13 @@ impl Ledger {
         name: &Arc<str>,
         at: TimestampMs,
         interner: &mut Interner,
-        parse: ParseMeta<'_>,
     ) -> Result<Option<AsOf>, LedgerError> {
         let read = |interner: &mut Interner| -> Result<_, Stop> {
             let transaction = self.connection.unchecked_transaction()?;
             let Some(bucket) = BucketRow::find(&transaction, key)? else { return Ok(None) };
             let Some(first_scan) = bucket.first_scan else { return Ok(None) };
             let scan = scan_at(&transaction, &bucket, at.max(first_scan))?;
-            let as_of = Rebuild { connection: &transaction, bucket: &bucket, at: scan }.run(name, interner, parse)?;
+            let as_of = Rebuild { connection: &transaction, bucket: &bucket, at: scan }.run(name, interner)?;
             transaction.finish()?;
             Ok(Some(as_of))
         };
@@ -97,20 +98,22 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    fn run(&self, name: &Arc<str>, interner: &mut Interner, parse: ParseMeta<'_>) -> rusqlite::Result<AsOf> {
+    fn run(&self, name: &Arc<str>, interner: &mut Interner) -> rusqlite::Result<AsOf> {
         let marks = load_marks(self.connection, self.bucket.id, self.at)?;
         let names = Names::load(self.connection, interner)?;
+        let mut metas = Metas::new(self.connection);
+        let first_metas = metas.load_first(self.bucket.id, interner)?;
         let mut blocks = BTreeMap::new();
         let mut past = BTreeMap::new();
         let there = "bucket = ?1 AND first_seen <= ?2 AND (ended_at IS NULL OR ended_at > ?2)";
         let parameters = params![self.bucket.id, self.at.0];
-        BlockRow::each(self.connection, there, parameters, interner, parse, |row, interner| {
+        BlockRow::each(there, parameters, &mut metas, interner, |row, interner| {
             let marks = marks.get(&row.id);
-            blocks.insert(row.ulid, self.block(&row, marks, &names, interner)?);
+            blocks.insert(row.ulid, self.block(&row, first_metas.get(&row.id), marks, &names, interner)?);
             past.insert(row.ulid, self.past_block(row, marks));
             Ok(())
         })?;
-        self.add_ended(&mut past, &marks, interner, parse)?;
+        self.add_ended(&mut past, &marks, &mut metas, interner)?;
 
         let unknown = blocks.values().flat_map(unknown_objects).collect();
         let objects = blocks.values().map(|block| block.objects.len()).sum::<usize>();
@@ -146,6 +149,7 @@ impl Rebuild<'_> {
     fn block(
         &self,
         row: &BlockRow,
+        first_meta: Option<&Arc<BlockMeta>>,
         marks: Option<&BlockMarks>,
         names: &Names,
         interner: &mut Interner,
@@ -166,7 +170,7 @@ impl Rebuild<'_> {
         } else {
             current = self.listed_then(row, baseline);
         }
-        let meta = match &row.first_meta {
+        let meta = match first_meta {
             // it was replaced later
             Some(first) if !had_changed && row.meta_since.is_some_and(|since| since <= self.at) => {
                 MetaState::Read { meta: Some(Arc::clone(first)), problems: Box::default() }
@@ -205,18 +209,18 @@ impl Rebuild<'_> {
         &self,
         past: &mut BTreeMap<Ulid, PastBlock>,
         marks: &HashMap<i64, BlockMarks>,
+        metas: &mut Metas<'_>,
         interner: &mut Interner,
-        parse: ParseMeta<'_>,
     ) -> rusqlite::Result<()> {
         let ended = "bucket = ?1 AND ended_at <= ?2 AND (ended_at > ?3 OR end_reason = 'vanished')";
         let parameters = params![self.bucket.id, self.at.0, self.at.minus(RECENTLY_ENDED_MS).0];
-        BlockRow::each(self.connection, ended, parameters, interner, parse, |row, _| {
+        BlockRow::each(ended, parameters, metas, interner, |row, _| {
             let marks = marks.get(&row.id);
             past.insert(row.ulid, self.past_block(row, marks));
             Ok(())
         })?;
         let missing = unsettled_ancestors(past);
-        add_ancestors(self.connection, self.bucket.id, &missing, marks, past, interner, parse)?;
+        add_ancestors(self.bucket.id, &missing, marks, past, metas, interner)?;
         past.retain(|_, block| block.first_seen <= self.at);
         Ok(())
     }

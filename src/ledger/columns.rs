@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rusqlite::Row;
-use rusqlite::types::{Null, ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::types::{Null, Type, Value, ValueRef};
 use serde::de::DeserializeOwned;
 use ulid::Ulid;
 
@@ -63,6 +63,10 @@ pub(super) fn unsigned(row: &Row<'_>, idx: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(idx)?;
     u64::try_from(value)
         .map_err(|source| rusqlite::Error::FromSqlConversionFailure(idx, Type::Integer, Box::new(source)))
+}
+
+pub(super) fn optional_unsigned(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<u64>> {
+    if row.get_ref(idx)? == ValueRef::Null { Ok(None) } else { unsigned(row, idx).map(Some) }
 }
 
 /// Sizes and counts; what no column holds is no size that any storage can have.
@@ -135,99 +139,14 @@ pub(super) fn optional_problem_kind(row: &Row<'_>, idx: usize) -> rusqlite::Resu
     optional(row, idx, "kind of problem", kind)
 }
 
-/// The bytes of a `meta.json`, whichever way they are stored.
-pub(super) fn optional_meta<'row>(row: &'row Row<'_>, idx: usize) -> rusqlite::Result<Option<&'row [u8]>> {
-    match row.get_ref(idx)? {
-        ValueRef::Null => Ok(None),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Ok(Some(bytes)),
-        ValueRef::Integer(_) | ValueRef::Real(_) => Err(unexpected(idx, "meta.json")),
-    }
-}
-
-/// A `meta.json` as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum StoredMeta {
-    /// Sound, without the white space between tokens.
-    Text(String),
-    /// Exactly as it was: the place of a fault has to stay right.
-    Raw(Vec<u8>),
-}
-
-impl StoredMeta {
-    /// `sound`: it was understood, without any problem.
-    pub(super) fn of(bytes: &[u8], sound: bool) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if sound && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
-                Self::Text(without_space(text))
-            }
-            Ok(_) | Err(_) => Self::Raw(bytes.to_vec()),
-        }
-    }
-
-    /// The content.
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Raw(bytes) => bytes,
-        }
-    }
-}
-
-impl rusqlite::ToSql for StoredMeta {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Raw(bytes) => ValueRef::Blob(bytes),
-        }))
-    }
-}
-
-/// Valid JSON without the white space outside of strings.
-fn without_space(json: &str) -> String {
-    let mut short = String::with_capacity(json.len());
-    let (mut in_string, mut escaped) = (false, false);
-    for character in json.chars() {
-        if in_string {
-            in_string = escaped || character != '"';
-            escaped = !escaped && character == '\\';
-        } else if matches!(character, ' ' | '\t' | '\r' | '\n') {
-            continue;
-        } else {
-            in_string = character == '"';
-        }
-        short.push(character);
-    }
-    short
-}
-
 /// JSON of a value that cannot fail to be written, as a column.
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> rusqlite::Result<Value> {
+pub(super) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> rusqlite::Result<Value> {
     let text =
         serde_json::to_string(value).map_err(|source| rusqlite::Error::ToSqlConversionFailure(Box::new(source)))?;
     Ok(Value::Text(text))
 }
 
 /// The same for what may be absent.
-pub(super) fn to_optional_json<T: serde::Serialize>(value: Option<&T>) -> rusqlite::Result<Value> {
+pub(super) fn to_optional_json<T: serde::Serialize + ?Sized>(value: Option<&T>) -> rusqlite::Result<Value> {
     value.map_or(Ok(Value::from(Null)), to_json)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn white_space_goes_only_outside_of_strings_and_only_from_what_is_sound() {
-        for (json, short) in [
-            ("{ \"a b\" :\t[1,\r\n 2] }\n", "{\"a b\":[1,2]}"),
-            (r#"{"a": "\" \\", "b" : " "}"#, r#"{"a":"\" \\","b":" "}"#),
-            (r#"["ü  ß" , true]"#, r#"["ü  ß",true]"#),
-        ] {
-            assert_eq!(StoredMeta::of(json.as_bytes(), true), StoredMeta::Text(short.to_owned()));
-            assert_eq!(StoredMeta::of(json.as_bytes(), false), StoredMeta::Raw(json.as_bytes().to_vec()));
-        }
-        for bytes in [b"{ \"a\": ".as_slice(), b"[\"\xff\" ]", b"{} x"] {
-            assert_eq!(StoredMeta::of(bytes, true), StoredMeta::Raw(bytes.to_vec()));
-        }
-    }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use ulid::Ulid;
 
-use super::columns::{self, StoredMeta};
+use super::metas::{MetaIds, Metas};
 use super::rows::{Names, ObjectTable, delete_objects, insert_objects, load_objects, write_marks};
-use super::{Access, Ledger, LedgerError, findings, prune};
+use super::{Access, Ledger, LedgerError, columns, findings, prune};
 use crate::model::{
     BlockChange, BlockView, BucketTransition, BucketView, EndReason, FindingChange, Interner, Lineage, Listing,
     MetaState, Resolution, TimestampMs, Transition,
@@ -47,27 +47,27 @@ impl Ledger {
 fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), Stop> {
     // the lock is taken at once, so that the commit never fails midway because another connection was faster
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut ids: BTreeMap<Arc<str>, i64> = BTreeMap::new();
-    let mut names = Names::load(&transaction, &mut Interner::default())?;
+    let mut buckets: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+    let mut ids = Ids { names: Names::load(&transaction, &mut Interner::default())?, metas: MetaIds::default() };
     for (key, view) in views {
         let bucket = write_bucket(&transaction, key, view)?;
-        ids.insert(Arc::clone(&view.bucket), bucket);
+        buckets.insert(Arc::clone(&view.bucket), bucket);
         let changes = transition.buckets.get(&view.bucket);
         let mut judged = Judged::of(changes);
         if matches!(view.listing, Listing::Complete { .. }) {
-            write_blocks(&transaction, bucket, view, &mut judged, &mut names)?;
+            write_blocks(&transaction, bucket, view, &mut judged, &mut ids)?;
         }
         judged.write(&transaction, bucket, view.observed_at)?;
         if let Some(changes) = changes {
-            write_changes(&transaction, bucket, changes, view.observed_at)?;
+            write_changes(&transaction, bucket, changes, view.observed_at, &mut ids.metas)?;
         }
         prune::prune(&transaction, bucket, view.observed_at)?;
     }
     for (name, changes) in &transition.buckets {
-        if !ids.contains_key(name) {
+        if !buckets.contains_key(name) {
             let bucket = bucket_named(&transaction, name)?;
             Judged::of(Some(changes)).write(&transaction, bucket, transition.at)?;
-            write_changes(&transaction, bucket, changes, transition.at)?;
+            write_changes(&transaction, bucket, changes, transition.at, &mut ids.metas)?;
         }
     }
     for change in &transition.findings {
@@ -75,7 +75,7 @@ fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition:
             FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
             FindingChange::Ended { bucket, .. } => bucket,
         };
-        let bucket = match ids.get(name) {
+        let bucket = match buckets.get(name) {
             Some(id) => *id,
             None => bucket_named(&transaction, name)?,
         };
@@ -90,6 +90,12 @@ fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition:
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// The ids of what rows share.
+struct Ids {
+    names: Names,
+    metas: MetaIds,
 }
 
 /// The bucket that was last called this: one that is not watched any more.
@@ -168,7 +174,7 @@ fn write_blocks(
     bucket: i64,
     view: &BucketView,
     judged: &mut Judged<'_>,
-    names: &mut Names,
+    ids: &mut Ids,
 ) -> rusqlite::Result<()> {
     let seen_at = view.observed_at;
     for block in view.blocks.values() {
@@ -177,21 +183,18 @@ fn write_blocks(
             BlockChange::New | BlockChange::Changed => {
                 match insert_block(connection, bucket, block, judged, seen_at)? {
                     Some(id) => {
-                        insert_objects(connection, ObjectTable::Baseline, id, &block.objects, names)?;
+                        insert_objects(connection, ObjectTable::Baseline, id, &block.objects, &mut ids.names)?;
+                        if let MetaState::Read { meta, problems } = &block.meta {
+                            ids.metas.write(connection, id, block.ulid, meta.as_deref(), problems)?;
+                        }
                         write_marks(connection, id, &block.marks, seen_at)?;
                     }
-                    None => update_block(connection, bucket, block, seen_at, names)?,
+                    None => update_block(connection, bucket, block, seen_at, ids)?,
                 }
             }
         }
     }
     Ok(())
-}
-
-/// A stored `meta.json`, where the view brought one.
-fn stored_meta(block: &BlockView) -> Option<StoredMeta> {
-    let sound = matches!(&block.meta, MetaState::Read { meta: Some(_), problems } if problems.is_empty());
-    block.meta_bytes.as_ref().map(|bytes| StoredMeta::of(bytes, sound))
 }
 
 fn meta_unknown(block: &BlockView) -> Option<&str> {
@@ -210,8 +213,8 @@ fn insert_block(
     seen_at: TimestampMs,
 ) -> rusqlite::Result<Option<i64>> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO blocks (bucket, ulid, first_seen, meta_since, complete_since, lineage, meta_unknown, meta)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        "INSERT INTO blocks (bucket, ulid, first_seen, meta_since, complete_since, lineage, meta_unknown)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
     )?;
     let changes = insert.execute(params![
         bucket,
@@ -221,7 +224,6 @@ fn insert_block(
         judged.completed.contains(&block.ulid).then_some(seen_at.0),
         columns::to_optional_json(judged.lineage.get(&block.ulid).copied())?,
         meta_unknown(block),
-        stored_meta(block),
     ])?;
     if changes == 0 {
         return Ok(None);
@@ -236,7 +238,6 @@ struct Stored {
     id: i64,
     baseline_stands: bool,
     ended: bool,
-    meta: Option<Vec<u8>>,
 }
 
 impl Stored {
@@ -245,7 +246,6 @@ impl Stored {
             id: row.get(0)?,
             baseline_stands: columns::optional_time(row, 1)?.is_some(),
             ended: columns::optional_time(row, 2)?.is_some(),
-            meta: columns::optional_meta(row, 3)?.map(<[u8]>::to_vec),
         })
     }
 }
@@ -255,49 +255,41 @@ fn update_block(
     bucket: i64,
     block: &BlockView,
     seen_at: TimestampMs,
-    names: &mut Names,
+    ids: &mut Ids,
 ) -> rusqlite::Result<()> {
     let mut stored = connection
-        .prepare_cached("SELECT id, meta_since, ended_at, meta FROM blocks WHERE bucket = ?1 AND ulid = ?2")?
+        .prepare_cached("SELECT id, meta_since, ended_at FROM blocks WHERE bucket = ?1 AND ulid = ?2")?
         .query_row(params![bucket, block.ulid.to_string()], Stored::read)?;
     if stored.ended {
         // it is back: another upload, with a baseline of its own
         connection
             .prepare_cached(
                 "UPDATE blocks SET ended_at = NULL, end_reason = NULL, meta_since = NULL, changed_at = NULL,
-                   meta_difference = NULL, first_meta = NULL WHERE id = ?1",
+                   meta_difference = NULL WHERE id = ?1",
             )?
             .execute([stored.id])?;
         stored.baseline_stands = false;
     }
     delete_objects(connection, ObjectTable::Current, stored.id)?;
     if stored.baseline_stands {
-        let baseline = load_objects(connection, ObjectTable::Baseline, stored.id, names, &mut Interner::default())?;
+        let baseline =
+            load_objects(connection, ObjectTable::Baseline, stored.id, &ids.names, &mut Interner::default())?;
         if baseline != block.objects {
-            insert_objects(connection, ObjectTable::Current, stored.id, &block.objects, names)?;
+            insert_objects(connection, ObjectTable::Current, stored.id, &block.objects, &mut ids.names)?;
             connection
                 .prepare_cached("UPDATE blocks SET changed_at = ?2 WHERE id = ?1")?
                 .execute(params![stored.id, seen_at.0])?;
         }
     } else {
         delete_objects(connection, ObjectTable::Baseline, stored.id)?;
-        insert_objects(connection, ObjectTable::Baseline, stored.id, &block.objects, names)?;
+        insert_objects(connection, ObjectTable::Baseline, stored.id, &block.objects, &mut ids.names)?;
         if block.object("meta.json").is_some() {
             connection
                 .prepare_cached("UPDATE blocks SET meta_since = ?2 WHERE id = ?1")?
                 .execute(params![stored.id, seen_at.0])?;
         }
     }
-    if let Some(meta) = stored_meta(block)
-        && stored.meta.as_deref() != Some(meta.bytes())
-    {
-        // in an update the right-hand sides see the old row
-        connection
-            .prepare_cached(
-                "UPDATE blocks SET first_meta = iif(?3, coalesce(first_meta, meta), NULL), meta = ?2 WHERE id = ?1",
-            )?
-            .execute(params![stored.id, meta, stored.baseline_stands])?;
-    }
+    update_meta(connection, &stored, block, &mut ids.metas)?;
     let difference = block.mutations.iter().find_map(|mutation| mutation.meta_difference.as_ref());
     connection
         .prepare_cached("UPDATE blocks SET meta_unknown = ?2, meta_difference = ?3 WHERE id = ?1")?
@@ -305,11 +297,30 @@ fn update_block(
     write_marks(connection, stored.id, &block.marks, seen_at)
 }
 
+fn update_meta(connection: &Connection, stored: &Stored, block: &BlockView, ids: &mut MetaIds) -> rusqlite::Result<()> {
+    if !stored.baseline_stands {
+        connection.prepare_cached("DELETE FROM metas_first WHERE block = ?1")?.execute([stored.id])?;
+    }
+    let MetaState::Read { meta, problems } = &block.meta else { return Ok(()) };
+    let was = Metas::new(connection).load_one(stored.id, block.ulid, &mut Interner::default())?;
+    if was.as_ref() == Some(&block.meta) {
+        return Ok(());
+    }
+    if stored.baseline_stands {
+        // the very first one stays
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO metas_first SELECT * FROM metas WHERE block = ?1")?
+            .execute([stored.id])?;
+    }
+    ids.write(connection, stored.id, block.ulid, meta.as_deref(), problems)
+}
+
 fn write_changes(
     connection: &Connection,
     bucket: i64,
     changes: &BucketTransition,
     at: TimestampMs,
+    metas: &mut MetaIds,
 ) -> rusqlite::Result<()> {
     for (ulid, reason) in &changes.ended {
         connection
@@ -332,7 +343,7 @@ fn write_changes(
                  ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen),
                    newest_max_time = max(newest_max_time, excluded.newest_max_time)",
             )?
-            .execute(params![bucket, columns::to_json(labels)?, past.first_seen.0, past.newest_max_time.0])?;
+            .execute(params![bucket, metas.labels(connection, labels)?, past.first_seen.0, past.newest_max_time.0])?;
     }
     for seen in &changes.retention {
         connection

@@ -115,6 +115,13 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// An error of the database before the ledger is there to be read.
+    pub(super) fn from_opening(path: &Path, source: rusqlite::Error) -> Self {
+        let sorted = Self::from_sqlite(path, "open", source);
+        let Self::Io { path, source, .. } = sorted else { return sorted };
+        Self::Open { path, source: source.into() }
+    }
+
     /// Sorts an error of the database by what it means to a caller.
     pub(super) fn from_sqlite(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
         let path = path.to_owned();

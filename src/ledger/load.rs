@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use ulid::Ulid;
 
+use super::metas::Metas;
 use super::rows::{BlockMarks, Names, ObjectTable, blocks_with_current, load_marks, load_objects};
-use super::{Ledger, LedgerError, ParseMeta, columns, findings};
+use super::{Ledger, LedgerError, columns, findings, metas};
 use crate::model::{
-    BlockMeta, BucketPast, DAY_MS, End, Interner, KnownBlock, KnownBucket, Labels, Lineage, MetaState, ObjectView,
-    PastBlock, RetentionSeen, StreamPast, TimestampMs,
+    BucketPast, DAY_MS, End, Interner, KnownBlock, KnownBucket, Labels, Lineage, MetaState, ObjectView, PastBlock,
+    RetentionSeen, StreamPast, TimestampMs,
 };
 
 /// How long after its end a block is in the past in any case.
@@ -33,13 +34,12 @@ impl Ledger {
         name: &Arc<str>,
         now: TimestampMs,
         interner: &mut Interner,
-        parse: ParseMeta<'_>,
     ) -> Result<Option<Loaded>, LedgerError> {
         let read = |interner: &mut Interner| {
             // all statements have to see the same commit
             let transaction = self.connection.unchecked_transaction()?;
             let Some(bucket) = BucketRow::find(&transaction, key)? else { return Ok(None) };
-            let loaded = load_bucket(&transaction, &bucket, name, now, interner, parse)?;
+            let loaded = load_bucket(&transaction, &bucket, name, now, interner)?;
             transaction.finish()?;
             Ok(Some(loaded))
         };
@@ -53,7 +53,6 @@ impl Ledger {
         key: &str,
         ulids: &[Ulid],
         interner: &mut Interner,
-        parse: ParseMeta<'_>,
     ) -> Result<BTreeMap<Ulid, PastBlock>, LedgerError> {
         let read = |interner: &mut Interner| {
             let transaction = self.connection.unchecked_transaction()?;
@@ -61,7 +60,7 @@ impl Ledger {
             let wanted = ulids.iter().copied().collect();
             let marks = load_marks(&transaction, bucket.id, TimestampMs(i64::MAX))?;
             let mut found = BTreeMap::new();
-            add_ancestors(&transaction, bucket.id, &wanted, &marks, &mut found, interner, parse)?;
+            add_ancestors(bucket.id, &wanted, &marks, &mut found, &mut Metas::new(&transaction), interner)?;
             transaction.finish()?;
             Ok(found)
         };
@@ -96,7 +95,7 @@ impl BucketRow {
     }
 }
 
-/// A row of `blocks`, its `meta.json` parsed.
+/// A row of `blocks` and what its `meta.json` says.
 #[derive(Debug)]
 pub(super) struct BlockRow {
     pub(super) id: i64,
@@ -111,39 +110,38 @@ pub(super) struct BlockRow {
     pub(super) meta_difference: Option<(Vec<String>, bool)>,
     /// As last read; `None` if it never was.
     pub(super) meta: Option<MetaState>,
-    pub(super) first_meta: Option<Arc<BlockMeta>>,
 }
 
 impl BlockRow {
     /// Calls `with` for every block of the bucket that `condition` (with parameters from `?1`) selects.
     pub(super) fn each(
-        connection: &Connection,
         condition: &'static str,
         parameters: impl Params,
+        metas: &mut Metas<'_>,
         interner: &mut Interner,
-        parse: ParseMeta<'_>,
         mut with: impl FnMut(Self, &mut Interner) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
+        let connection = metas.connection();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT id, ulid, first_seen, meta_since, complete_since, changed_at, ended_at, end_reason, lineage,
-               meta_unknown, meta_difference, first_meta, meta
-             FROM blocks WHERE {condition}"
+            "SELECT blocks.id, blocks.ulid, first_seen, meta_since, complete_since, changed_at, ended_at, end_reason,
+               lineage, meta_unknown, meta_difference, {}
+             FROM blocks LEFT JOIN metas ON metas.block = blocks.id WHERE {condition}",
+            metas::COLUMNS
         ))?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
-            let block = Self::read(row, interner, parse)?;
+            let block = Self::read(row, metas, interner)?;
             with(block, interner)?;
         }
         Ok(())
     }
 
-    fn read(row: &Row<'_>, interner: &mut Interner, parse: ParseMeta<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>, metas: &mut Metas<'_>, interner: &mut Interner) -> rusqlite::Result<Self> {
         let ulid = columns::ulid(row, 1)?;
         let end = match columns::optional_time(row, 6)? {
             Some(at) => Some(End { at, reason: columns::end_reason(row, 7)? }),
             None => None,
         };
-        let first_meta = columns::optional_meta(row, 11)?.map(|bytes| parse(ulid, bytes, interner));
         Ok(Self {
             id: row.get(0)?,
             ulid,
@@ -155,8 +153,7 @@ impl BlockRow {
             lineage: columns::optional_json(row, 8)?.unwrap_or_default(),
             meta_unknown: row.get(9)?,
             meta_difference: columns::optional_json(row, 10)?,
-            meta: columns::optional_meta(row, 12)?.map(|bytes| parse(ulid, bytes, interner)),
-            first_meta: first_meta.and_then(|state| state.meta().cloned()),
+            meta: metas.read(row, 11, ulid, interner)?,
         })
     }
 
@@ -191,14 +188,15 @@ fn load_bucket(
     name: &Arc<str>,
     now: TimestampMs,
     interner: &mut Interner,
-    parse: ParseMeta<'_>,
 ) -> rusqlite::Result<Loaded> {
     let names = Names::load(connection, interner)?;
     let changed = blocks_with_current(connection)?;
     let marks = load_marks(connection, bucket.id, TimestampMs(i64::MAX))?;
+    let mut metas = Metas::new(connection);
+    let first_metas = metas.load_first(bucket.id, interner)?;
     let mut known = KnownBucket::default();
     let mut blocks = BTreeMap::new();
-    BlockRow::each(connection, "bucket = ?1 AND ended_at IS NULL", [bucket.id], interner, parse, |row, interner| {
+    BlockRow::each("bucket = ?1 AND ended_at IS NULL", [bucket.id], &mut metas, interner, |row, interner| {
         let baseline = load_objects(connection, ObjectTable::Baseline, row.id, &names, interner)?;
         let current = if changed.contains(&row.id) {
             Some(load_objects(connection, ObjectTable::Current, row.id, &names, interner)?)
@@ -210,7 +208,7 @@ fn load_bucket(
             meta: row.meta_state(current.as_ref().unwrap_or(&baseline)),
             baseline,
             current,
-            first_meta: row.first_meta.clone(),
+            first_meta: first_metas.get(&row.id).cloned(),
             marks: marks.map(|found| found.marks.clone()).unwrap_or_default(),
             complete: row.meta_since.is_some(),
         };
@@ -225,10 +223,10 @@ fn load_bucket(
         Ok(())
     };
     let recently = params![bucket.id, now.minus(RECENTLY_ENDED_MS).0];
-    BlockRow::each(connection, "bucket = ?1 AND ended_at > ?2", recently, interner, parse, &mut add)?;
-    BlockRow::each(connection, "bucket = ?1 AND end_reason = 'vanished'", [bucket.id], interner, parse, &mut add)?;
+    BlockRow::each("bucket = ?1 AND ended_at > ?2", recently, &mut metas, interner, &mut add)?;
+    BlockRow::each("bucket = ?1 AND end_reason = 'vanished'", [bucket.id], &mut metas, interner, &mut add)?;
     let missing = unsettled_ancestors(&blocks);
-    add_ancestors(connection, bucket.id, &missing, &marks, &mut blocks, interner, parse)?;
+    add_ancestors(bucket.id, &missing, &marks, &mut blocks, &mut metas, interner)?;
 
     let past = BucketPast {
         first_scan: bucket.first_scan,
@@ -254,17 +252,16 @@ pub(super) fn unsettled_ancestors(blocks: &BTreeMap<Ulid, PastBlock>) -> BTreeSe
 }
 
 pub(super) fn add_ancestors(
-    connection: &Connection,
     bucket: i64,
     wanted: &BTreeSet<Ulid>,
     marks: &HashMap<i64, BlockMarks>,
     blocks: &mut BTreeMap<Ulid, PastBlock>,
+    metas: &mut Metas<'_>,
     interner: &mut Interner,
-    parse: ParseMeta<'_>,
 ) -> rusqlite::Result<()> {
     for ulid in wanted {
         let parameters = params![bucket, ulid.to_string()];
-        BlockRow::each(connection, "bucket = ?1 AND ulid = ?2", parameters, interner, parse, |row, _| {
+        BlockRow::each("bucket = ?1 AND blocks.ulid = ?2", parameters, metas, interner, |row, _| {
             let marks = marks.get(&row.id);
             blocks.insert(row.ulid, row.into_past(marks));
             Ok(())
@@ -278,8 +275,10 @@ pub(super) fn load_streams(
     bucket: i64,
     interner: &mut Interner,
 ) -> rusqlite::Result<BTreeMap<Arc<Labels>, StreamPast>> {
-    let mut statement =
-        connection.prepare_cached("SELECT labels, first_seen, newest_max_time FROM streams WHERE bucket = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT json, first_seen, newest_max_time FROM streams JOIN labels ON labels.id = streams.labels
+             WHERE bucket = ?1",
+    )?;
     let rows = statement.query_map([bucket], |row| {
         let past = StreamPast { first_seen: columns::time(row, 1)?, newest_max_time: columns::time(row, 2)? };
         Ok((columns::json::<Labels>(row, 0)?, past))

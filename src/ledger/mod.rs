@@ -23,6 +23,7 @@ mod error;
 mod findings;
 mod lease;
 mod load;
+mod metas;
 mod prune;
 mod rows;
 mod schema;
@@ -33,19 +34,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use ulid::Ulid;
 
 pub use as_of::AsOf;
 pub use error::LedgerError;
 pub use load::Loaded;
 pub use prune::{DETAIL_MS, ENDED_MS};
 
-use crate::model::{Interner, MetaState, TimestampMs};
+use crate::model::TimestampMs;
 use lease::Lease;
 use schema::State;
-
-/// How stored bytes of a `meta.json` become what they say: `tsdb`'s reader, which the ledger must not know.
-pub type ParseMeta<'a> = &'a dyn Fn(Ulid, &[u8], &mut Interner) -> MetaState;
 
 /// How a ledger is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +100,7 @@ impl Ledger {
                 None
             }
         };
-        let failed = |source| LedgerError::from_sqlite(path, "open", source);
+        let failed = |source| LedgerError::from_opening(path, source);
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         if access == Access::Write && connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
             // the database is content with less than was asked for
@@ -115,8 +112,7 @@ impl Ledger {
     /// A ledger that is never written anywhere and is gone with the process.
     pub fn in_memory() -> Result<Self, LedgerError> {
         let path = Path::new(":memory:");
-        let connection =
-            Connection::open_in_memory().map_err(|source| LedgerError::from_sqlite(path, "open", source))?;
+        let connection = Connection::open_in_memory().map_err(|source| LedgerError::from_opening(path, source))?;
         Self::set_up(connection, path, Access::Write, None)
     }
 
@@ -126,7 +122,7 @@ impl Ledger {
         access: Access,
         lease: Option<Lease>,
     ) -> Result<Self, LedgerError> {
-        let failed = |source| LedgerError::from_sqlite(path, "open", source);
+        let failed = |source| LedgerError::from_opening(path, source);
         let supported = schema::newest();
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let state = schema::state(&connection).map_err(failed)?;

@@ -16,30 +16,41 @@ pub(super) fn prune(connection: &Connection, bucket: i64, now: TimestampMs) -> r
     // `detail_from` is where the last pruning stopped; NULL compares as nothing pruned yet
     let stripped = "SELECT id FROM blocks WHERE bucket = ?1 AND ended_at <= ?2
         AND ended_at > coalesce((SELECT detail_from FROM buckets WHERE id = ?1), ended_at - 1)";
-    for table in ["objects", "objects_now", "marks"] {
-        connection
-            .prepare_cached(&format!("DELETE FROM {table} WHERE block IN ({stripped})"))?
+    let mut rows = 0;
+    for change in [
+        "DELETE FROM objects",
+        "DELETE FROM objects_now",
+        "DELETE FROM marks",
+        "DELETE FROM metas_first",
+        "UPDATE metas SET files = NULL, segments = NULL",
+    ] {
+        rows += connection
+            .prepare_cached(&format!("{change} WHERE block IN ({stripped})"))?
             .execute(params![bucket, detail])?;
     }
-    let pruned = connection
-        .prepare_cached(&format!(
-            "UPDATE blocks SET first_meta = NULL, meta_difference = NULL, meta = CASE typeof(meta)
-               WHEN 'text' THEN json_remove(meta, '$.thanos.files', '$.thanos.segment_files') ELSE meta END
-             WHERE id IN ({stripped})"
-        ))?
-        .execute(params![bucket, detail])?;
-    if pruned > 0 {
+    if rows > 0 {
         connection
             .prepare_cached("UPDATE buckets SET detail_from = ?2 WHERE id = ?1")?
             .execute(params![bucket, detail])?;
     }
+
     let ended = now.minus(ENDED_MS).0;
-    for gone in [
-        "DELETE FROM blocks WHERE bucket = ?1 AND ended_at <= ?2 AND end_reason IS NOT 'vanished'",
-        "DELETE FROM findings WHERE bucket = ?1 AND ended_at <= ?2",
-    ] {
-        connection.prepare_cached(gone)?.execute(params![bucket, ended])?;
+    let gone = "bucket = ?1 AND ended_at <= ?2 AND end_reason IS NOT 'vanished'";
+    let forgotten = connection
+        .prepare_cached(&format!("DELETE FROM metas WHERE block IN (SELECT id FROM blocks WHERE {gone})"))?
+        .execute(params![bucket, ended])?;
+    connection.prepare_cached(&format!("DELETE FROM blocks WHERE {gone}"))?.execute(params![bucket, ended])?;
+    if forgotten > 0 {
+        connection
+            .prepare_cached(
+                "DELETE FROM source_lists WHERE id NOT IN (SELECT sources FROM metas WHERE sources IS NOT NULL)
+                   AND id NOT IN (SELECT sources FROM metas_first WHERE sources IS NOT NULL)",
+            )?
+            .execute(())?;
     }
+    connection
+        .prepare_cached("DELETE FROM findings WHERE bucket = ?1 AND ended_at <= ?2")?
+        .execute(params![bucket, ended])?;
     // the last one before stays: it is what was known then
     connection
         .prepare_cached(

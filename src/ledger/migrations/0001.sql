@@ -35,13 +35,76 @@ CREATE TABLE blocks (
   lineage         TEXT,                    -- JSON: what is known of its ancestors
   meta_unknown    TEXT,                    -- why the meta.json that is listed could not be read
   meta_difference TEXT,                    -- JSON: [["key: old → new", …], whether it matters]
-  first_meta      ANY,                     -- the first meta.json, once it has been replaced by another
-  meta            ANY,                     -- meta.json as last read; text when it was understood, else the raw bytes
   UNIQUE (bucket, ulid)
 ) STRICT;
 CREATE INDEX blocks_live ON blocks (bucket) WHERE ended_at IS NULL;
 CREATE INDEX blocks_ended ON blocks (bucket, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX blocks_vanished ON blocks (bucket) WHERE end_reason = 'vanished';
+
+-- Sets of external labels.
+CREATE TABLE labels (
+  id   INTEGER PRIMARY KEY,
+  json TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- Lists of level-1 ancestors, shared by all blocks that have the same.
+CREATE TABLE source_lists (
+  id    INTEGER PRIMARY KEY,
+  hash  BLOB NOT NULL UNIQUE,              -- SHA-256 of ulids
+  ulids BLOB NOT NULL                      -- 16 bytes each
+) STRICT;
+
+-- What each meta.json says, as last read. Without labels: what could not be placed in a stream.
+CREATE TABLE metas (
+  block           INTEGER PRIMARY KEY REFERENCES blocks (id),
+  labels          INTEGER REFERENCES labels (id),
+  ulid            TEXT,                    -- as written; NULL if missing
+  min_time        INTEGER,
+  max_time        INTEGER,
+  samples         INTEGER,
+  series          INTEGER,
+  chunks          INTEGER,
+  tombstones      INTEGER,
+  level           INTEGER,
+  resolution      TEXT,                    -- raw, 5m, 1h
+  source          TEXT,                    -- thanos.source
+  hinted          INTEGER,                 -- 0, 1
+  failed          INTEGER,                 -- 0, 1
+  segments        INTEGER,
+  upload_time     INTEGER,
+  sources         INTEGER REFERENCES source_lists (id), -- NULL: the block itself, alone
+  parents         TEXT,                    -- JSON: [["ULID", min_time, max_time], …]
+  rewrite_sources TEXT,                    -- JSON: ["ULID", …]
+  files           TEXT,                    -- JSON: [["name", size, "sha256"], …]
+  problems        TEXT                     -- JSON: what is wrong with it
+) STRICT;
+CREATE INDEX metas_sources ON metas (sources) WHERE sources IS NOT NULL;
+
+-- The first meta.json, for the blocks where it has been replaced by another since. Columns as in metas.
+CREATE TABLE metas_first (
+  block           INTEGER PRIMARY KEY REFERENCES blocks (id),
+  labels          INTEGER REFERENCES labels (id),
+  ulid            TEXT,
+  min_time        INTEGER,
+  max_time        INTEGER,
+  samples         INTEGER,
+  series          INTEGER,
+  chunks          INTEGER,
+  tombstones      INTEGER,
+  level           INTEGER,
+  resolution      TEXT,
+  source          TEXT,
+  hinted          INTEGER,
+  failed          INTEGER,
+  segments        INTEGER,
+  upload_time     INTEGER,
+  sources         INTEGER REFERENCES source_lists (id),
+  parents         TEXT,
+  rewrite_sources TEXT,
+  files           TEXT,
+  problems        TEXT
+) STRICT;
+CREATE INDEX metas_first_sources ON metas_first (sources) WHERE sources IS NOT NULL;
 
 -- Paths inside of block directories.
 CREATE TABLE names (
@@ -86,7 +149,7 @@ CREATE TABLE marks (
 
 CREATE TABLE streams (
   bucket          INTEGER NOT NULL REFERENCES buckets (id),
-  labels          TEXT NOT NULL,           -- JSON
+  labels          INTEGER NOT NULL REFERENCES labels (id),
   first_seen      INTEGER NOT NULL,
   newest_max_time INTEGER NOT NULL,        -- of its raw blocks, ever
   PRIMARY KEY (bucket, labels)
@@ -129,16 +192,12 @@ CREATE INDEX findings_ended ON findings (bucket, ended_at) WHERE ended_at IS NOT
 
 -- For people with a SQL prompt.
 CREATE VIEW readable_blocks AS
-  SELECT buckets.name AS bucket, ulid, meta -> '$.thanos.labels' AS labels,
-    datetime((meta ->> '$.minTime') / 1000, 'unixepoch') AS min_time,
-    datetime((meta ->> '$.maxTime') / 1000, 'unixepoch') AS max_time,
-    meta ->> '$.compaction.level' AS level, meta ->> '$.thanos.downsample.resolution' AS resolution_ms,
-    meta ->> '$.stats.numSeries' AS series, meta ->> '$.stats.numSamples' AS samples,
-    datetime(first_seen / 1000, 'unixepoch') AS first_seen,
+  SELECT buckets.name AS bucket, blocks.ulid, labels.json AS labels, resolution, level, source,
+    datetime(min_time / 1000, 'unixepoch') AS min_time, datetime(max_time / 1000, 'unixepoch') AS max_time,
+    series, samples, datetime(blocks.first_seen / 1000, 'unixepoch') AS first_seen,
     datetime(coalesce(ended_at, last_scan) / 1000, 'unixepoch') AS last_seen_or_ended, end_reason
-  FROM (SELECT id, bucket, ulid, first_seen, ended_at, end_reason,
-          CASE typeof(meta) WHEN 'text' THEN meta END AS meta FROM blocks) AS blocks
-    JOIN buckets ON buckets.id = blocks.bucket;
+  FROM blocks JOIN buckets ON buckets.id = blocks.bucket LEFT JOIN metas ON metas.block = blocks.id
+    LEFT JOIN labels ON labels.id = metas.labels;
 CREATE VIEW readable_objects AS
   SELECT buckets.name AS bucket, blocks.ulid, names.name, size, datetime(modified / 1000, 'unixepoch') AS modified,
     etag, class
