@@ -146,7 +146,6 @@ impl Kit {
             ulid,
             objects: [object("chunks/000001", 800), object("index", 600), object("meta.json", 500)].into(),
             meta: MetaState::Read { meta: Some(Arc::new(meta)), problems: Box::new([]) },
-            meta_bytes: None,
             marks: Marks::default(),
             mutations: Box::new([]),
             change: BlockChange::New,

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use crate::ledger::{Access, AsOf, Ledger, LedgerError, Loaded};
-use crate::model::{Interner, MetaState, PastBlock, TimestampMs};
-use crate::tsdb::parse_meta;
+use crate::model::{Interner, PastBlock, TimestampMs};
 
 /// Where the past is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,18 +77,18 @@ impl Memory {
 
     /// What is known of a bucket.
     pub(super) fn load(&mut self, key: &str, name: &Arc<str>, now: TimestampMs) -> Result<Loaded, LedgerError> {
-        let loaded = self.ledger.load(key, name, now, &mut self.interner, &read_meta)?;
+        let loaded = self.ledger.load(key, name, now, &mut self.interner)?;
         Ok(loaded.unwrap_or_default())
     }
 
     /// The bucket at an earlier moment.
     pub(super) fn as_of(&mut self, key: &str, name: &Arc<str>, at: TimestampMs) -> Result<Option<AsOf>, LedgerError> {
-        self.ledger.as_of(key, name, at, &mut self.interner, &read_meta)
+        self.ledger.as_of(key, name, at, &mut self.interner)
     }
 
     /// Blocks that ended long ago.
     pub(super) fn ancestors(&mut self, key: &str, ulids: &[Ulid]) -> Result<BTreeMap<Ulid, PastBlock>, LedgerError> {
-        self.ledger.ancestors(key, ulids, &mut self.interner, &read_meta)
+        self.ledger.ancestors(key, ulids, &mut self.interner)
     }
 
     /// The ledger itself, for a commit.
@@ -103,10 +102,6 @@ impl Memory {
         self.failure = Some(why.clone());
         why
     }
-}
-
-fn read_meta(ulid: Ulid, bytes: &[u8], interner: &mut Interner) -> MetaState {
-    parse_meta(bytes, ulid, interner).into()
 }
 
 /// An error with all of its causes.

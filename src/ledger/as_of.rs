@@ -161,11 +161,11 @@ impl Rebuild<'_> {
         let mut mutations = Vec::new();
         if had_changed {
             let difference = row.meta_difference.as_ref();
-            mutations.extend(current.iter().filter_map(|now| {
-                let was = baseline.iter().find(|was| was.name == now.name && was != &now)?;
-                let is_mark = matches!(&*now.name, DELETION_MARK | NO_COMPACT_MARK | NO_DOWNSAMPLE_MARK);
+            let is_mark = |name: &str| matches!(name, DELETION_MARK | NO_COMPACT_MARK | NO_DOWNSAMPLE_MARK);
+            mutations.extend(current.iter().filter(|now| !is_mark(&now.name)).filter_map(|now| {
+                let was = baseline.iter().find(|was| was.name == now.name && !now.has_content_of(was))?;
                 let meta_difference = difference.filter(|_| &*now.name == META).cloned();
-                (!is_mark).then(|| Mutation { was: was.clone(), now: now.clone(), meta_difference })
+                Some(Mutation { was: was.clone(), now: now.clone(), meta_difference })
             }));
         } else {
             current = self.listed_then(row, baseline);
@@ -181,7 +181,6 @@ impl Rebuild<'_> {
             ulid: row.ulid,
             objects: current,
             meta,
-            meta_bytes: None,
             marks: marks.map(|found| found.marks.clone()).unwrap_or_default(),
             mutations: mutations.into_boxed_slice(),
             change: BlockChange::Unchanged,
@@ -247,7 +246,7 @@ impl Rebuild<'_> {
     }
 }
 
-/// What of a block was there to be read and could not be.
+/// What of a block was there to be read and could not be; of an archived object its storage class says so.
 fn unknown_objects(block: &BlockView) -> Vec<UnknownObject> {
     fn why<T>(mark: Option<&MarkState<T>>) -> Option<&String> {
         match mark {
@@ -266,7 +265,8 @@ fn unknown_objects(block: &BlockView) -> Vec<UnknownObject> {
         (NO_COMPACT_MARK, why(no_compact.as_ref())),
         (NO_DOWNSAMPLE_MARK, why(no_downsample.as_ref())),
     ];
-    let unknown = found.into_iter().filter_map(|(name, why)| {
+    let is_archived = |name: &str| block.object(name).is_some_and(ObjectView::is_archived);
+    let unknown = found.into_iter().filter(|(name, _)| !is_archived(name)).filter_map(|(name, why)| {
         let object = format!("{}/{name}", block.ulid);
         why.map(|why| UnknownObject { block: block.ulid, object, why: why.clone() })
     });

@@ -91,7 +91,6 @@ pub(super) fn block(number: u64) -> BlockView {
         ulid: ulid(number),
         objects: [object("chunks/000001", 100), index, object("meta.json", 300)].into(),
         meta: read(meta(number)),
-        meta_bytes: None,
         marks: Marks::default(),
         mutations: Box::default(),
         change: BlockChange::New,

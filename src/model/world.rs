@@ -220,8 +220,6 @@ pub struct BlockView {
     pub objects: Box<[ObjectView]>,
     /// `meta.json`.
     pub meta: MetaState,
-    /// The bytes of `meta.json`, for the ledger; `None` when unchanged or not read.
-    pub meta_bytes: Option<Box<[u8]>>,
     /// Marks.
     pub marks: Marks,
     /// Objects that changed since their first sight (marks excepted).

@@ -82,7 +82,6 @@ fn view_of(estate: &Estate) -> BucketView {
                 ulid,
                 objects: std::mem::take(&mut objects).into_boxed_slice(),
                 meta,
-                meta_bytes: None,
                 marks: Marks::default(),
                 mutations: Box::default(),
                 change: BlockChange::New,

@@ -64,15 +64,13 @@ pub(super) struct Draft {
     pub(super) objects: Box<[ObjectView]>,
     known: Option<KnownBlock>,
     meta: MetaState,
-    meta_bytes: Option<Box<[u8]>>,
     marks: Marks,
 }
 
 impl Draft {
     /// Takes over from the ledger what did not change, and says what has to be read.
     pub(super) fn new(ulid: Ulid, objects: Box<[ObjectView]>, known: Option<KnownBlock>) -> (Self, Vec<Document>) {
-        let mut draft =
-            Self { ulid, objects, known, meta: MetaState::Absent, meta_bytes: None, marks: Marks::default() };
+        let mut draft = Self { ulid, objects, known, meta: MetaState::Absent, marks: Marks::default() };
         let mut wanted = Vec::new();
         for document in Document::ALL {
             let Some(listed) = find(&draft.objects, document.name()) else { continue };
@@ -130,7 +128,6 @@ impl Draft {
         match document {
             Document::Meta => {
                 self.meta = parse_meta(&bytes, self.ulid, interner).into();
-                self.meta_bytes = Some(bytes.as_ref().into());
             }
             Document::Deletion => self.marks.deletion = Some(mark(parse_deletion_mark(&bytes, self.ulid))),
             Document::NoCompact => self.marks.no_compact = Some(mark(parse_no_compact_mark(&bytes, self.ulid))),
@@ -189,10 +186,10 @@ impl Draft {
 
     /// The block as it was seen.
     pub(super) fn finish(self) -> BlockView {
-        let Self { ulid, objects, known, meta, meta_bytes, marks } = self;
+        let Self { ulid, objects, known, meta, marks } = self;
         let Some(known) = known else {
             let change = BlockChange::New;
-            return BlockView { ulid, objects, meta, meta_bytes, marks, mutations: Box::default(), change };
+            return BlockView { ulid, objects, meta, marks, mutations: Box::default(), change };
         };
         let mutations = mutations(&known, &objects, meta.meta());
         let is_same = *objects == *current(&known) && meta == known.meta && marks == known.marks;
@@ -202,7 +199,7 @@ impl Draft {
         } else {
             (BlockChange::Changed, objects)
         };
-        BlockView { ulid, objects, meta, meta_bytes, marks, mutations, change }
+        BlockView { ulid, objects, meta, marks, mutations, change }
     }
 }
 

@@ -218,7 +218,7 @@ async fn the_first_pass_reads_every_meta_and_mark() {
     assert_eq!(block.change, BlockChange::New);
     assert_eq!(block.meta.meta().unwrap().labels.0["cluster"], "eu1");
     assert_eq!(block.marks.deletion.as_ref().unwrap().read().unwrap().time, TimestampMs(1_700_000_000_000));
-    assert!(block.meta_bytes.is_some() && block.object("chunks/000001").is_some());
+    assert!(block.meta.meta().is_some() && block.object("chunks/000001").is_some());
     assert!(Arc::ptr_eq(&block.objects[1].name, &view.blocks[&ulid(A)].objects[1].name) || block.objects.len() == 4);
 }
 
@@ -230,7 +230,7 @@ async fn nothing_is_read_twice() {
     assert_eq!(view.requests, RequestCounts { list: 1, get: 0, head: 0 });
     let block = &view.blocks[&ulid(A)];
     assert_eq!(block.change, BlockChange::Unchanged);
-    assert!(block.meta.meta().is_some() && block.marks.deletion.is_some() && block.meta_bytes.is_none());
+    assert!(block.meta.meta().is_some() && block.marks.deletion.is_some());
     assert!(block.mutations.is_empty() && view.unknown.is_empty());
 }
 
