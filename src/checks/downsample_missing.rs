@@ -76,7 +76,7 @@ fn is_downsampling_on(estate: &Estate<'_>, block: &Placed<'_>, coarse: Resolutio
     let labels = &block.meta.labels;
     let declared = Resolution::ALL.into_iter().filter(|resolution| *resolution >= coarse);
     declared.into_iter().any(|resolution| estate.retention_ms(labels, resolution).is_some())
-        || estate.blocks.iter().any(|other| other.meta.resolution >= coarse)
+        || estate.coarsest() >= coarse
 }
 
 #[cfg(test)]

@@ -76,9 +76,8 @@ fn judge(scope: &Scope<'_>, block: &BlockView) -> Finding {
 fn severity_of(mutation: &Mutation) -> Severity {
     match &mutation.meta_difference {
         Some((_, false)) => Severity::Info,
-        Some((_, true)) => Severity::Warning,
         None if mutation.was.size != mutation.now.size => Severity::Critical,
-        None => Severity::Warning,
+        Some((_, true)) | None => Severity::Warning,
     }
 }
 

@@ -109,7 +109,7 @@ mod tests {
     use crate::checks::kit::{Kit, Spec, at};
     use crate::model::BlockSource;
 
-    fn with_partial(kit: &mut Kit, start: i64) -> ulid::Ulid {
+    fn with_partial(kit: &mut Kit, start: i64) -> Ulid {
         let ulid = kit.add(Spec::new("a", start, start + 2));
         kit.remove_object(ulid, "meta.json");
         ulid

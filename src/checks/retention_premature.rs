@@ -55,8 +55,8 @@ fn is_premature(scope: &Scope<'_>, gone: &Gone<'_>) -> bool {
         EndReason::Superseded | EndReason::Expired | EndReason::Partial => false,
     };
     let went = estate.gone_since(gone);
-    let history = estate.past.retention.iter().filter(|seen| seen.resolution == meta.resolution);
-    let then = history.filter(|seen| seen.since <= went).next_back().map(|seen| seen.retention_ms);
+    let mut history = estate.past.retention.iter().filter(|seen| seen.resolution == meta.resolution);
+    let then = history.rfind(|seen| seen.since <= went).map(|seen| seen.retention_ms);
     let now = estate.retention_ms(&meta.labels, meta.resolution);
     let young = |retention: i64| retention == 0 || went < meta.interval.end.plus(retention);
     // both have to agree: what was allowed then, or is allowed now, is no loss

@@ -49,7 +49,7 @@ fn too_short(scope: &Scope<'_>, retention: &Retention) -> Vec<(Resolution, Strin
         let Some(own) = retention.of(fine).filter(|own| *own > 0 && *own < least) else {
             continue;
         };
-        let seen = scope.estate.blocks.iter().any(|block| block.meta.resolution >= coarse);
+        let seen = scope.estate.coarsest() >= coarse;
         let coarser = Resolution::ALL.into_iter().filter(|resolution| *resolution > fine);
         let longer = coarser.filter_map(|resolution| retention.of(resolution)).any(|ms| ms == 0 || ms > own);
         if seen || longer {

@@ -50,7 +50,7 @@ mod tests {
     use crate::checks::kit::{Kit, Spec};
     use crate::model::Labels;
 
-    fn replaced(start: i64, labels: Labels) -> Kit {
+    fn replaced(start: i64, labels: &Labels) -> Kit {
         let mut kit = Kit::new(61);
         kit.fill("a", 0, 40);
         for start in (start..59).step_by(2) {
@@ -61,11 +61,11 @@ mod tests {
 
     #[test]
     fn a_renamed_stream_is_information_and_no_lag() {
-        let kit = replaced(40, Labels::from([("cluster", "eu1"), ("replica", "b")]));
+        let kit = replaced(40, &Labels::from([("cluster", "eu1"), ("replica", "b")]));
         assert_eq!(kit.one(CHECK.id).severity, Severity::Info);
         kit.none("upload_lag");
         let added = Labels::from([("cluster", "eu1"), ("replica", "a"), ("region", "x")]);
-        replaced(42, added).one(CHECK.id);
+        replaced(42, &added).one(CHECK.id);
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
             (44, Labels::from([("cluster", "eu1"), ("replica", "b")])),
             (40, Labels::from([("cluster", "eu2"), ("replica", "b")])),
         ] {
-            let kit = replaced(start, labels);
+            let kit = replaced(start, &labels);
             kit.none(CHECK.id);
             assert!(!kit.run("upload_lag").is_empty());
         }

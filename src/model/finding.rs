@@ -90,7 +90,8 @@ impl Subject {
             hash.update(marker.to_be_bytes());
             hash.update(part.unwrap_or_default());
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let head = hash.finalize().iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+        format!("{head:016x}")
     }
 }
 

@@ -158,6 +158,7 @@ pub struct TlsSettings {
 }
 
 /// `type: S3`; empty strings = absent.
+#[expect(clippy::struct_excessive_bools, reason = "as many independent switches as Thanos has")]
 #[derive(Clone, Debug, Default)]
 pub struct S3Settings {
     /// `bucket`

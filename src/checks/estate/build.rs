@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::super::policy::Policy;
-use super::{Cover, Estate, Gone, Group, Placed, Stream, coverage, stream};
+use super::{Cover, Estate, Gone, Group, Placed, Stream, Traits, coverage, stream};
 use crate::model::{
-    BlockMeta, BlockView, BucketPast, BucketView, EndReason, Labels, MetaState, PastBlock, Resolution, TimestampMs,
+    BlockMeta, BlockSource, BlockView, BucketPast, BucketView, EndReason, Labels, MarkState, Marks, MetaState,
+    PastBlock, Resolution, TimestampMs,
 };
 
 impl<'a> Estate<'a> {
@@ -26,13 +27,17 @@ impl<'a> Estate<'a> {
             gone: Vec::new(),
             unplaced: Vec::new(),
             mass_loss: None,
+            traits: Traits::default(),
         };
+        estate.traits.unknown_meta = view.blocks.values().any(|block| matches!(block.meta, MetaState::Unknown(_)));
+        estate.traits.unknown_mark = view.blocks.values().any(|block| has_unknown_mark(&block.marks));
         if view.listing.is_complete() {
             estate.place_blocks();
             estate.find_gone();
             estate.mark_superseded();
             estate.work_out_coverage();
             estate.work_out_streams();
+            estate.look_over();
             estate.measure_loss();
         }
         estate
@@ -225,6 +230,15 @@ impl<'a> Estate<'a> {
         }
     }
 
+    fn look_over(&mut self) {
+        self.traits.has_compactor = self.blocks.iter().any(|block| block.meta.source == BlockSource::Compactor);
+        self.traits.coarsest = self.blocks.iter().map(|block| block.meta.resolution).max().unwrap_or_default();
+        self.traits.has_whole_stream = self.groups.iter().any(|group| {
+            let whole = self.members(group).any(|stream| stream.derived && stream.labels == group.labels);
+            whole && group.members.len() > 1
+        });
+    }
+
     /// Losses of one pass belong together: those of this one, or the ones that an earlier pass found at once.
     fn measure_loss(&mut self) {
         let mut at_once: BTreeMap<TimestampMs, u64> = BTreeMap::new();
@@ -241,6 +255,12 @@ impl<'a> Estate<'a> {
             self.mass_loss = Some((lost, before));
         }
     }
+}
+
+fn has_unknown_mark(marks: &Marks) -> bool {
+    matches!(marks.deletion, Some(MarkState::Unknown(_)))
+        || matches!(marks.no_compact, Some(MarkState::Unknown(_)))
+        || matches!(marks.no_downsample, Some(MarkState::Unknown(_)))
 }
 
 /// At least so many blocks …

@@ -15,9 +15,8 @@ use ulid::Ulid;
 pub use self::coverage::{Cover, Hole};
 use super::policy::{BucketPolicy, Policy};
 use crate::model::{
-    BlockMeta, BlockSource, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, Interval, IntervalSet,
-    Labels, Lineage, Listing, MarkState, MetaState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration,
-    ulid_time,
+    BlockMeta, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, Interval, IntervalSet, Labels,
+    Lineage, Listing, MarkState, MetaState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration, ulid_time,
 };
 
 /// Everything that the checks of one bucket look at. Rests on a complete listing: without one it is empty.
@@ -45,6 +44,19 @@ pub struct Estate<'a> {
     pub unplaced: Vec<&'a BlockView>,
     /// Over a fifth of the blocks (and at least 10) went at once: how many, and of how many.
     pub mass_loss: Option<(u64, u64)>,
+    /// What is asked for every block and answered by looking at all of them.
+    traits: Traits,
+}
+
+/// What the blocks as a whole tell of the estate.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations, not states")]
+struct Traits {
+    has_compactor: bool,
+    has_whole_stream: bool,
+    coarsest: Resolution,
+    unknown_meta: bool,
+    unknown_mark: bool,
 }
 
 /// A block in its stream.
@@ -245,32 +257,27 @@ impl<'a> Estate<'a> {
 
     /// A compactor is at work: it has left blocks.
     pub fn has_compactor(&self) -> bool {
-        self.blocks.iter().any(|block| block.meta.source == BlockSource::Compactor)
+        self.traits.has_compactor
+    }
+
+    /// The coarsest resolution that any block has.
+    pub fn coarsest(&self) -> Resolution {
+        self.traits.coarsest
     }
 
     /// The compactor merges overlapping blocks: declared, or seen by a stream that it made of several replicas.
     pub fn has_vertical_compaction(&self) -> bool {
-        self.bucket_policy.vertical_compaction.unwrap_or_else(|| {
-            self.groups.iter().any(|group| {
-                let whole = self.members(group).any(|stream| stream.derived && stream.labels == group.labels);
-                whole && group.members.len() > 1
-            })
-        })
+        self.bucket_policy.vertical_compaction.unwrap_or(self.traits.has_whole_stream)
     }
 
-    /// Facts of the kind `need` are wholly known.
+    /// Every `meta.json` that was listed could be fetched, and every block that is gone is known to be.
     pub fn knows_all_metas(&self) -> bool {
-        let unknown = |state: &MetaState| matches!(state, MetaState::Unknown(_));
-        !self.view.blocks.values().any(|block| unknown(&block.meta)) && self.view.unconfirmed_gone.is_empty()
+        !self.traits.unknown_meta && self.view.unconfirmed_gone.is_empty()
     }
 
     /// Every mark that was listed could be fetched.
     pub fn knows_all_marks(&self) -> bool {
-        !self.view.blocks.values().any(|block| {
-            matches!(block.marks.deletion, Some(MarkState::Unknown(_)))
-                || matches!(block.marks.no_compact, Some(MarkState::Unknown(_)))
-                || matches!(block.marks.no_downsample, Some(MarkState::Unknown(_)))
-        })
+        !self.traits.unknown_mark
     }
 }
 

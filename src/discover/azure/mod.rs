@@ -227,3 +227,6 @@ impl Bucket for Azure {
 fn is_notable(tier: &str, inferred: bool) -> bool {
     !tier.is_empty() && !inferred && tier != "Hot"
 }
+
+#[cfg(test)]
+mod tests;

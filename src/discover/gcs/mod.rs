@@ -209,3 +209,6 @@ impl Bucket for Gcs {
 fn is_generation(tag: &str) -> bool {
     !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,7 @@ fn kind(answer: &Answer, fault: &Fault, about_object: bool) -> ErrorKind {
         "NoSuchKey" => return ErrorKind::NotFound,
         "InvalidObjectState" => return ErrorKind::Archived,
         "InvalidAccessKeyId"
+        | "NotSignedUp"
         | "SignatureDoesNotMatch"
         | "ExpiredToken"
         | "InvalidToken"
@@ -64,7 +65,9 @@ fn kind(answer: &Answer, fault: &Fault, about_object: bool) -> ErrorKind {
 
 fn hint(kind: ErrorKind, fault: &Fault, doing: Doing<'_>) -> Option<&'static str> {
     let hint = match fault.code.as_str() {
-        "InvalidAccessKeyId" | "InvalidClientTokenId" => "the storage does not know this key: check `access_key`",
+        "InvalidAccessKeyId" | "InvalidClientTokenId" | "NotSignedUp" => {
+            "the storage does not know this key: check `access_key`"
+        }
         "SignatureDoesNotMatch" => "check `secret_key`, and `region` if the storage has regions",
         "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired" => {
             "the credentials have expired: renew `session_token` or the source that it came from"

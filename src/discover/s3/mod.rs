@@ -22,6 +22,7 @@ use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use tokio::sync::mpsc;
 
+use super::read::{etag, read_object};
 use super::xml::parse_time;
 use super::{
     Answer, BodyCap, Bucket, BucketError, Credentials, Doing, ErrorKind, ListPage, ListedObject, Purpose, ReadObject,
@@ -262,7 +263,14 @@ impl Bucket for S3 {
                 },
             )
             .await?;
-        super::read::read_object(doing, answer, range)
+        let read = read_object(doing, answer, range)?;
+        // not every server that speaks S3 knows conditions
+        if let (Some(wanted), Some(sent)) = (if_match, &read.etag)
+            && wanted != sent
+        {
+            return Err(doing.error(ErrorKind::Changed, "it is not what it was", None));
+        }
+        Ok(read)
     }
 
     async fn head(&self, key: &str) -> Result<Option<ListedObject>, BucketError> {
@@ -298,7 +306,7 @@ impl Bucket for S3 {
         Ok(Some(ListedObject {
             key: key.to_owned(),
             size,
-            etag: super::read::etag(&answer).map(String::into_boxed_str),
+            etag: etag(&answer).map(String::into_boxed_str),
             last_modified,
             storage_class: answer.header("x-amz-storage-class").filter(|class| *class != "STANDARD").map(Arc::from),
         }))

@@ -123,6 +123,8 @@ async fn keys_come_encoded_or_not() {
         ("", "<![CDATA[a<b]]>", Ok("a<b")),
         ("<EncodingType>url</EncodingType>", "bad%ff", Err("bad\\xff")),
         ("<EncodingType>url</EncodingType>", "half%2", Ok("half%2")),
+        // a server that says so and does not
+        ("<EncodingType>url</EncodingType>", "a b+c%41", Ok("a b+c%41")),
     ] {
         let server = Server::script([page(&format!("{encoding}{}", contents(key)))]).await;
         let (keys, odd) = list(&bucket(&server, "", |_| ()), &[]).await.unwrap();
@@ -291,6 +293,7 @@ async fn objects_are_read_and_looked_for() {
         }
         ("GET", "/thanos/p/01A/index") if seen.header("if-match") == Some("\"old\"") => Reply::new(412, ""),
         ("GET", "/thanos/p/01A/index") => Reply::new(200, "0123456789").with("etag", "\"e\""),
+        ("GET", "/thanos/p/lax") => Reply::new(200, "0").with("etag", "\"new\""),
         ("GET", "/thanos/p/cold") => Reply::new(403, "<Error><Code>InvalidObjectState</Code></Error>"),
         ("HEAD", "/thanos/p/01A/index") => Reply::new(200, "")
             .with("content-length", "10")
@@ -307,6 +310,7 @@ async fn objects_are_read_and_looked_for() {
         ("01A/index", Some(2..5), None, 100, Ok("234")),
         ("01A/index", None, Some("old"), 100, Err(ErrorKind::Changed)),
         ("01A/index", None, None, 9, Err(ErrorKind::TooLarge)),
+        ("lax", None, Some("old"), 9, Err(ErrorKind::Changed)),
         ("cold", None, None, 9, Err(ErrorKind::Archived)),
         ("gone", None, None, 9, Err(ErrorKind::NotFound)),
         ("a/../b", None, None, 9, Err(ErrorKind::Protocol)),

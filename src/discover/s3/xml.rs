@@ -112,6 +112,7 @@ pub(super) fn parse_listing(body: &[u8], part: &Part) -> Result<Listing, Unusabl
             _ => {}
         }
     }
+    url_encoded &= entries.iter().all(|entry| can_be_encoded(&entry.key));
     for mut entry in entries {
         if url_encoded {
             entry.key = decode_url(&entry.key);
@@ -214,4 +215,9 @@ fn intern_class(classes: &mut Vec<Arc<str>>, text: &[u8]) -> Option<Arc<str>> {
 fn decode_url(text: &[u8]) -> Vec<u8> {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     unescape(&spaced)
+}
+
+/// Whether `text` can be what `encoding-type=url` makes of a key. Some servers say that they encode, and do not.
+fn can_be_encoded(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
 }
