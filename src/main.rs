@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use blockwarden::cli::{self, Arguments, Exit, Page};
+use blockwarden::cli::{self, Arguments, Exit, Page, Target};
 use blockwarden::{config, engine};
 use clap::Parser;
 
@@ -22,14 +22,22 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let environment = config::environment::read();
     engine::install_crypto();
-    let columns = io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    let page = Page::new(columns.map(|(width, _)| width.0), &environment);
+    let page = Page::new(target(), &environment);
     let outcome = cli::run(arguments, &environment, page)?;
     print(&outcome.text)?;
     for problem in &outcome.problems {
         complain(problem);
     }
     Ok(outcome.exit)
+}
+
+/// Where standard output goes.
+fn target() -> Target {
+    if io::stdout().is_terminal() {
+        Target::Terminal(terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0))
+    } else {
+        Target::Other
+    }
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is not an error.

@@ -18,7 +18,7 @@ mod timeline;
 
 pub use arguments::Arguments;
 pub use outcome::{Exit, Outcome};
-pub use text::Page;
+pub use text::{Page, Target};
 
 use arguments::{Command, ConfigCommand};
 

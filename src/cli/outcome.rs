@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::text::is_harmful;
+use super::text::{harmless, is_harmful};
 use crate::model::{Severity, Snapshot};
 
 /// The result of a command that could do its job, or at least begin it.
@@ -12,7 +12,7 @@ use crate::model::{Severity, Snapshot};
 pub struct Outcome {
     /// For standard output, complete, with its last newline.
     pub text: String,
-    /// For standard error: why the job could not be done wholly.
+    /// For standard error, fit for a terminal: why the job could not be done wholly.
     pub problems: Vec<String>,
     /// The exit code.
     pub exit: Exit,
@@ -49,7 +49,7 @@ impl Outcome {
     pub(super) fn report(text: String, snapshot: &Snapshot) -> Self {
         let unreadable = snapshot.buckets.iter().filter_map(|bucket| {
             let why = bucket.unreachable.as_ref()?;
-            Some(format!("bucket `{}` cannot be read: {why}", bucket.bucket))
+            Some(harmless(&format!("bucket `{}` cannot be read: {why}", bucket.bucket)))
         });
         let problems: Vec<_> = unreadable.collect();
         let exit = if problems.is_empty() { Exit::Fine } else { Exit::Failed };
@@ -159,11 +159,12 @@ mod tests {
             (0..0, true, Exit::Failed, Exit::Failed),
         ] {
             let mut snapshot = sample::snapshot(vec![], findings[kept.clone()].to_vec());
-            snapshot.buckets[0].unreachable = unreachable.then(|| "connection refused".to_owned());
+            snapshot.buckets[0].unreachable = unreachable.then(|| "connection refused\u{1b}[2J".to_owned());
             let outcome = Outcome::judgement(String::new(), &snapshot);
             assert_eq!(outcome.exit, judgement, "{kept:?} {unreachable}");
             assert_eq!(Outcome::report(String::new(), &snapshot).exit, report, "{kept:?} {unreachable}");
-            let expected = unreachable.then(|| "bucket `thanos` cannot be read: connection refused".to_owned());
+            let expected =
+                unreachable.then(|| "bucket `thanos` cannot be read: connection refused\\u{1b}[2J".to_owned());
             assert_eq!(outcome.problems, Vec::from_iter(expected));
         }
     }

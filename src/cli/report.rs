@@ -132,12 +132,6 @@ fn quantities(stream: &StreamSummary) -> [String; 7] {
 /// What there is, the result, and what it took.
 fn summary(out: &mut String, snapshot: &Snapshot, streams: usize, page: Page) {
     let document = Document::of_scan(snapshot).summary;
-    for bucket in &snapshot.buckets {
-        if let Some(why) = &bucket.unreachable {
-            let text = format!("bucket `{}` could not be read: {}", harmless(&bucket.bucket), harmless(why));
-            wrap(out, "", &text, page.prose_width());
-        }
-    }
     let unreadable = snapshot.buckets.iter().any(|bucket| bucket.unreachable.is_some());
     let verdict = verdict(document.findings, unreadable);
     let paint = match snapshot.findings.first().map(|finding| finding.severity) {
@@ -220,7 +214,6 @@ mod tests {
         let mut snapshot = sample::snapshot(vec![], vec![]);
         snapshot.buckets[0].unreachable = Some("access denied".to_owned());
         let text = render(&snapshot, &[], PAGE);
-        assert!(text.contains("bucket `thanos` could not be read: access denied"), "{text}");
         assert!(text.contains("not everything could be read") && !text.contains("nothing wrong"), "{text}");
     }
 

@@ -20,14 +20,26 @@ pub struct Page {
     pub(super) colour: bool,
 }
 
+/// Where text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A terminal, with its columns if it knows them.
+    Terminal(Option<u16>),
+    /// A pipe or a file.
+    Other,
+}
+
 impl Page {
-    /// From what is known of the output: `columns` of the terminal, `None` for anything that is not one. `COLUMNS`
-    /// sets the width of whatever is not a terminal.
-    pub fn new(columns: Option<u16>, environment: &Environment) -> Self {
+    /// What `target` can show. `COLUMNS` sets the width of whatever does not know its own.
+    pub fn new(target: Target, environment: &Environment) -> Self {
+        let known = match target {
+            Target::Terminal(columns) => columns.map(usize::from),
+            Target::Other => None,
+        };
         let wished = environment.non_empty("COLUMNS").and_then(|columns| columns.parse().ok());
         Self {
-            width: columns.map(usize::from).or(wished).unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
-            colour: columns.is_some() && wants_colour(environment),
+            width: known.or(wished).unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
+            colour: target != Target::Other && wants_colour(environment),
         }
     }
 
@@ -265,25 +277,25 @@ pub(super) fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
 
-    fn page(columns: Option<u16>, environment: &[(&str, &str)]) -> Page {
-        Page::new(columns, &environment.iter().copied().collect())
-    }
-
     #[test]
     fn colours_are_for_terminals_that_want_them() {
-        for (columns, environment, expected) in [
-            (Some(80), &[][..], Page { width: 80, colour: true }),
-            (Some(80), &[("NO_COLOR", "1")], Page { width: 80, colour: false }),
-            (Some(80), &[("NO_COLOR", "")], Page { width: 80, colour: true }),
-            (Some(80), &[("TERM", "dumb")], Page { width: 80, colour: false }),
-            (Some(10), &[], Page { width: MIN_WIDTH, colour: true }),
-            (None, &[], Page { width: DEFAULT_WIDTH, colour: false }),
-            (None, &[("COLUMNS", "72")], Page { width: 72, colour: false }),
-            (None, &[("COLUMNS", "wide")], Page { width: DEFAULT_WIDTH, colour: false }),
+        let terminal = Target::Terminal(Some(80));
+        for (target, environment, width, colour) in [
+            (terminal, &[][..], 80, true),
+            (terminal, &[("NO_COLOR", "1")], 80, false),
+            (terminal, &[("NO_COLOR", "")], 80, true),
+            (terminal, &[("TERM", "dumb")], 80, false),
+            (Target::Terminal(Some(10)), &[], MIN_WIDTH, true),
+            (Target::Terminal(None), &[], DEFAULT_WIDTH, true),
+            (Target::Terminal(None), &[("COLUMNS", "72")], 72, true),
+            (Target::Other, &[], DEFAULT_WIDTH, false),
+            (Target::Other, &[("COLUMNS", "72")], 72, false),
+            (Target::Other, &[("COLUMNS", "wide")], DEFAULT_WIDTH, false),
             // a terminal knows its width better than a variable that a shell may have exported long ago
-            (Some(90), &[("COLUMNS", "72")], Page { width: 90, colour: true }),
+            (terminal, &[("COLUMNS", "72")], 80, true),
         ] {
-            assert_eq!(page(columns, environment), expected, "{columns:?} {environment:?}");
+            let page = Page::new(target, &environment.iter().copied().collect());
+            assert_eq!(page, Page { width, colour }, "{target:?} {environment:?}");
         }
     }
 
