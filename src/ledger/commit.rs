@@ -204,6 +204,13 @@ fn meta_unknown(block: &BlockView) -> Option<&str> {
     }
 }
 
+/// The upload is over, so that nothing may change any more: `meta.json`, which comes last, is there. One that is not
+/// understood does not count, as Thanos takes the block for a partial upload; who repairs it changes nothing immutable.
+fn is_uploaded(block: &BlockView) -> bool {
+    let is_understood = !matches!(block.meta, MetaState::Read { meta: None, .. });
+    is_understood && block.object("meta.json").is_some()
+}
+
 /// Inserts a block; `None` if it is there already.
 fn insert_block(
     connection: &Connection,
@@ -220,7 +227,7 @@ fn insert_block(
         bucket,
         block.ulid.to_string(),
         seen_at.0,
-        block.object("meta.json").map(|_| seen_at.0),
+        is_uploaded(block).then_some(seen_at.0),
         judged.completed.contains(&block.ulid).then_some(seen_at.0),
         columns::to_optional_json(judged.lineage.get(&block.ulid).copied())?,
         meta_unknown(block),
@@ -283,7 +290,7 @@ fn update_block(
     } else {
         delete_objects(connection, ObjectTable::Baseline, stored.id)?;
         insert_objects(connection, ObjectTable::Baseline, stored.id, &block.objects, &mut ids.names)?;
-        if block.object("meta.json").is_some() {
+        if is_uploaded(block) {
             connection
                 .prepare_cached("UPDATE blocks SET meta_since = ?2 WHERE id = ?1")?
                 .execute(params![stored.id, seen_at.0])?;

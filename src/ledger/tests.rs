@@ -177,7 +177,8 @@ fn a_block_comes_back_as_it_was_seen() {
             let seen = &seen.blocks[ulid];
             assert_eq!((&block.baseline, &block.meta), (&seen.objects, &seen.meta));
             assert!(block.current.is_none() && block.first_meta.is_none());
-            assert_eq!(block.complete, seen.meta != MetaState::Absent);
+            let is_broken = matches!(seen.meta, MetaState::Read { meta: None, .. });
+            assert_eq!(block.complete, seen.meta != MetaState::Absent && !is_broken);
             assert_eq!(past.blocks[ulid].meta.as_ref(), seen.meta.meta());
         }
         assert_eq!((past.blocks[&ulid(1)].complete, &past.blocks[&ulid(1)].lineage), (true, &lineage));
@@ -194,9 +195,10 @@ fn the_baseline_stands_from_when_meta_json_is_there() {
     uploading.meta = MetaState::Absent;
     commit(&mut ledger, &view(T0, [uploading]), BucketTransition::default());
 
-    // more of it, then all of it: both replace the baseline
+    // more of it, all of it with a meta.json that is broken, then with a good one: all replace the baseline
     let whole = block(1);
-    for (hours, objects, meta) in [(1, 1, MetaState::Absent), (2, 3, whole.meta.clone())] {
+    let broken = MetaState::Read { meta: None, problems: Box::default() };
+    for (hours, objects, meta) in [(1, 1, MetaState::Absent), (2, 3, broken), (3, 3, whole.meta.clone())] {
         let block = changed(whole.clone(), |block| {
             block.objects = block.objects[..objects].into();
             block.meta = meta;
@@ -204,7 +206,7 @@ fn the_baseline_stands_from_when_meta_json_is_there() {
         commit(&mut ledger, &view(T0.plus(hours * HOUR_MS), [block.clone()]), BucketTransition::default());
         let known = &load(&ledger, T0).known.blocks[&ulid(1)];
         assert_eq!((&known.baseline, &known.current, &known.meta), (&block.objects, &None, &block.meta));
-        assert_eq!(known.complete, objects == 3);
+        assert_eq!(known.complete, block.meta == whole.meta);
     }
 
     // another size, an object more, then back to what it was
@@ -213,7 +215,7 @@ fn the_baseline_stands_from_when_meta_json_is_there() {
         block.objects = block.objects.iter().cloned().chain([object("tombstones", 9)]).collect();
     });
     for (hours, block, current) in
-        [(3, mutated.clone(), Some(mutated.objects)), (4, changed(whole.clone(), |_| ()), None)]
+        [(4, mutated.clone(), Some(mutated.objects)), (5, changed(whole.clone(), |_| ()), None)]
     {
         commit(&mut ledger, &view(T0.plus(hours * HOUR_MS), [block]), BucketTransition::default());
         let known = &load(&ledger, T0).known.blocks[&ulid(1)];

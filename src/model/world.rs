@@ -254,17 +254,17 @@ impl BlockView {
 /// A block as the ledger holds it: what a source needs in order to fetch only what is new or changed.
 #[derive(Clone, Debug)]
 pub struct KnownBlock {
-    /// As first seen with `meta.json` present (until then: as last seen), by name.
+    /// As first seen with a `meta.json` that is no broken one (until then: as last seen), by name.
     pub baseline: Box<[ObjectView]>,
     /// As last listed, where that differs from the baseline, by name; gone objects are not in it.
     pub current: Option<Box<[ObjectView]>>,
     /// The content of `meta.json` as last read.
     pub meta: MetaState,
-    /// Its bytes at first sight, for the difference when it changes; `None` unless it has changed before.
+    /// Its content at first sight, for the difference when it changes; `None` unless it has changed before.
     pub first_meta: Option<Arc<BlockMeta>>,
     /// Marks as last read.
     pub marks: Marks,
-    /// The block has had a `meta.json`: from then on the baseline stands.
+    /// The block has had a `meta.json` that was no broken one: from then on the baseline stands.
     pub complete: bool,
 }
 

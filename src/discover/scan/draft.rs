@@ -231,6 +231,13 @@ fn mutations(known: &KnownBlock, objects: &[ObjectView], meta: Option<&Arc<Block
     if !known.complete {
         return Box::default();
     }
+    // what was read last is what it was at first, as long as it had not changed since
+    let meta_of = |objects| find(objects, Document::Meta.name());
+    let is_first = match (meta_of(&known.baseline), meta_of(current(known))) {
+        (Some(was), Some(then)) => then.has_content_of(was),
+        _ => false,
+    };
+    let first_meta = known.first_meta.as_ref().or_else(|| known.meta.meta().filter(|_| is_first));
     let is_mark = |name: &str| Document::ALL.iter().any(|document| document.is_mark() && document.name() == name);
     let changed = objects.iter().filter(|object| !is_mark(&object.name)).filter_map(|now| {
         let was = find(&known.baseline, &now.name)?;
@@ -238,8 +245,7 @@ fn mutations(known: &KnownBlock, objects: &[ObjectView], meta: Option<&Arc<Block
             was: was.clone(),
             now: now.clone(),
             meta_difference: if *now.name == *Document::Meta.name() {
-                let first = known.first_meta.as_ref().or(known.meta.meta());
-                first.zip(meta).map(|(first, now)| meta_difference(first, now))
+                first_meta.zip(meta).map(|(first, now)| meta_difference(first, now))
             } else {
                 None
             },

@@ -185,7 +185,8 @@ fn remember(view: &BucketView, before: &KnownBucket) -> KnownBucket {
             meta: block.meta.clone(),
             first_meta: old.and_then(|old| old.first_meta.clone().or(old.meta.meta().cloned())),
             marks: block.marks.clone(),
-            complete: block.meta.meta().is_some() || old.is_some_and(|old| old.complete),
+            complete: matches!(block.meta, MetaState::Read { meta: Some(_), .. } | MetaState::Unknown(_))
+                || old.is_some_and(|old| old.complete),
         };
         (*ulid, known)
     });
@@ -290,6 +291,22 @@ async fn what_changed_is_read_again_and_said() {
             let (lines, matters) = block.mutations[0].meta_difference.clone().unwrap();
             assert!(matters && lines[0].starts_with("stats.numSamples"), "{lines:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_read_is_not_compared_however_often_one_looks() {
+    let mut stored = Stored { failing: vec![("meta.json", ErrorKind::Forbidden)], ..Stored::default() };
+    stored.block(A);
+    let unread = pass(&stored, KnownBucket::default()).await;
+    let mut known = remember(&unread, &KnownBucket::default());
+    stored.failing.clear();
+    stored.put(&format!("{A}/meta.json"), &meta(A, 11), 2);
+    for look in 0..2 {
+        let view = pass(&stored, known.clone()).await;
+        let mutations = &view.blocks[&ulid(A)].mutations;
+        assert_eq!((mutations.len(), &mutations[0].meta_difference), (1, &None), "look {look}");
+        known = remember(&view, &known);
     }
 }
 
