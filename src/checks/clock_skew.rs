@@ -33,7 +33,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
         // an out-of-order block ends on the grid, and data from the future is `meta_invalid`
         let plain = block.meta.is_plain_level_one() && block.meta.source.is_producer();
         let tolerance = scope.duration_ms(&TOLERANCE, Some(&block.meta.labels));
-        if plain && skew > tolerance && !scope.estate.is_ahead(block.meta) {
+        if plain && skew > tolerance && !scope.estate.is_ahead(block) {
             by_stream.entry(&block.meta.labels).or_default().push((skew, block));
         }
     }

@@ -21,7 +21,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for block in &estate.blocks {
         let mut problems = problems_of(block.view).to_vec();
-        if estate.is_ahead(block.meta) && matches!(block.view.meta, MetaState::Read { .. }) {
+        if estate.is_ahead(block) && matches!(block.view.meta, MetaState::Read { .. }) {
             let text = format!("`maxTime` {} is in the future", moment(block.meta.interval.end));
             problems.push(MetaProblem { kind: MetaProblemKind::Field, text });
         }
@@ -51,8 +51,10 @@ fn judge(scope: &Scope<'_>, view: &BlockView, placed: Option<&Placed<'_>>, probl
     let ulid = view.ulid;
     let texts: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
     let unparsable = problems.iter().any(|problem| problem.kind == MetaProblemKind::Unparsable);
-    let removal: Option<TimestampMs> =
-        view.newest_modification().filter(|_| unparsable).map(|newest| newest.plus(REMOVED_AFTER_MS));
+    let removal: Option<TimestampMs> = view
+        .newest_modification()
+        .filter(|newest| unparsable && *newest <= scope.now())
+        .map(|newest| newest.plus(REMOVED_AFTER_MS));
     let consequence = match removal {
         Some(removal) => {
             format!("Thanos takes the block for a partial upload, and a compactor deletes it after {}", moment(removal))
@@ -148,8 +150,20 @@ mod tests {
             let mut kit = Kit::healthy(49);
             let ulid = kit.add(Spec { hinted, ..Spec::new("a", 48, end) });
             kit.edit_meta(ulid, |meta| meta.upload_time = Some(at(48)));
+            kit.edit(ulid, |block| block.objects.iter_mut().for_each(|object| object.last_modified = at(48)));
             assert_eq!(kit.run(CHECK.id).len(), fires, "ends at {end}, hinted: {hinted}");
         }
+    }
+
+    #[test]
+    fn a_block_that_was_made_after_the_judged_time_is_not_from_the_future() {
+        let mut kit = Kit::healthy(49);
+        let ulid = kit.add(Spec::new("a", 60, 62));
+        kit.none(CHECK.id);
+        // the producer's clock is ahead, the storage's is not
+        kit.edit(ulid, |block| block.objects.iter_mut().for_each(|object| object.last_modified = at(48)));
+        kit.edit_meta(ulid, |meta| meta.upload_time = Some(at(48)));
+        kit.one(CHECK.id);
     }
 
     #[test]

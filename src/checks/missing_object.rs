@@ -35,7 +35,8 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>) -> Option<Finding> {
             "look whether the producer still has the block locally: delete the damaged one here and let it be uploaded \
              again; else bring the object back from versioning or a copy of the bucket"
         } else {
-            "the data is elsewhere in the bucket: mark this block for deletion"
+            "another block or replica holds the data: delete this block while its producer still has it and let it be \
+             uploaded again, else mark it for deletion so that the compactor can go on"
         },
     );
     if missing.len() == 1 {

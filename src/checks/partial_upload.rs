@@ -45,7 +45,8 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
 fn judge(scope: &Scope<'_>, block: &BlockView, losses: &Losses) -> Option<Finding> {
     let estate = scope.estate;
     let newest = block.newest_modification()?;
-    let removal = estate.has_compactor().then(|| newest.plus(REMOVED_AFTER_MS));
+    // what is dated later than the judged time says nothing of when it will be removed
+    let removal = (estate.has_compactor() && newest <= scope.now()).then(|| newest.plus(REMOVED_AFTER_MS));
     let missing = losses.matching(block.ulid);
     let cut = moment(ulid_time(block.ulid));
     let objects = block.objects.len();
@@ -98,8 +99,11 @@ impl Losses {
 
     /// The hole, or the open end of a late stream, that the block may have been meant for.
     fn matching(&self, ulid: Ulid) -> Option<Interval> {
-        let hole = self.holes.iter().find(|hole| Estate::ulid_matches(ulid, **hole));
-        hole.or_else(|| self.open_ends.iter().find(|end| ulid_time(ulid) > end.start)).copied()
+        let cut = ulid_time(ulid);
+        let matching = self.holes.iter().filter(|hole| Estate::ulid_matches(ulid, **hole));
+        // of several the one that ends about an hour before the cut
+        let hole = matching.min_by_key(|hole| cut.since(hole.end).saturating_sub(HOUR_MS).saturating_abs());
+        hole.or_else(|| self.open_ends.iter().find(|end| cut > end.start)).copied()
     }
 }
 

@@ -200,11 +200,17 @@ impl<'a> Estate<'a> {
         }
     }
 
-    /// The data of a moment is dated in the future, by more than clocks differ.
-    pub fn is_ahead(&self, meta: &BlockMeta) -> bool {
+    /// The block claims data from the future, by more than clocks differ. A block that as a whole is dated later than
+    /// the judged time is none of these: it was not there yet.
+    pub fn is_ahead(&self, block: &Placed<'_>) -> bool {
         // an out-of-order block ends on the grid, which may lie up to a block range ahead of its newest sample
-        let tolerated = if meta.hinted { HINTED_AHEAD_MS } else { AHEAD_MS };
-        meta.interval.end > self.now.plus(tolerated)
+        let tolerated = if block.meta.hinted { HINTED_AHEAD_MS } else { AHEAD_MS };
+        let end = block.meta.interval.end;
+        let cut = ulid_time(block.ulid());
+        let later = cut > self.now
+            && end <= cut.plus(tolerated)
+            && block.view.object("meta.json").is_none_or(|object| object.last_modified > self.now);
+        end > self.now.plus(tolerated) && !later
     }
 
     /// A directory whose `meta.json` is missing, unreadable or not understood may hold the data of this time, to judge

@@ -73,7 +73,7 @@ pub(super) fn work_out(estate: &Estate<'_>, stream: &Stream) -> WorkedOut {
         (!set.is_empty()).then_some((resolution, set))
     });
 
-    let newest = raw.iter().filter(|block| !estate.is_ahead(block.meta)).map(|block| newest_sample(block)).max();
+    let newest = raw.iter().filter(|block| !estate.is_ahead(block)).map(|block| newest_sample(block)).max();
     WorkedOut {
         derived: produced == 0 && remembered.is_none(),
         ruler: produced > 0 && ruled == produced,
