@@ -49,10 +49,10 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard error, each mistake on its own line. If that cannot be written either, nobody is left to be told.
+/// Writes to standard error, each mistake on its own line.
 fn complain(text: &str) {
-    let text: String = text.lines().map(|line| format!("error: {line}\n")).collect();
-    if io::stderr().write_all(text.as_bytes()).is_err() {
-        tracing::error!("standard error cannot be written");
-    }
+    let mut err = io::stderr().lock();
+    let written = text.lines().try_for_each(|line| writeln!(err, "error: {line}"));
+    // where standard error cannot be written, nobody is left to be told; the exit code still says it
+    written.unwrap_or_default();
 }
