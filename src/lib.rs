@@ -1,4 +1,15 @@
-//! Blockwarden watches the long-term memory of a Prometheus estate. The modules in reading order:
+//! Blockwarden watches the long-term memory of a Prometheus estate. The modules in reading order; who may use whom is
+//! in `docs/architecture.md`, and a test holds it.
+//!
+//! - [`model`]: the words of the domain as types
+//! - [`tsdb`]: what Prometheus and Thanos write, without I/O
+//! - [`checks`]: from the world, the past and the policy to findings, one file per check
+//! - [`catalogue`]: the words and the rule of each alert, and what is made from them
+//! - [`config`]: our configuration and Thanos' `objstore.config`, with every mistake and its place
+//! - [`discover`]: buckets, read only, with as few requests as possible
+//! - [`ledger`]: what was seen before
+//! - [`engine`]: one cycle: observe, judge, commit
+//! - [`cli`]: the commands
 
 pub mod catalogue;
 pub mod checks;

@@ -1,5 +1,7 @@
 //! The form of files: the first line, the length, words that do not belong here.
 
+use std::path::Path;
+
 use crate::source;
 
 const MAX_LINES: usize = 500;
@@ -47,6 +49,23 @@ fn forbidden_words(path: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Relative links of a Markdown file that lead nowhere.
+fn broken_links(path: &str, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<String> {
+    let folder = Path::new(path).parent().unwrap();
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+    let relative = targets.filter(|target| !target.is_empty() && !target.contains("://"));
+    let broken = relative.filter(|target| !exists(&folder.join(target)));
+    broken.map(|target| format!("{path}: {target}")).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let exists = |path: &Path| source::root().join(path).exists();
+    let files = source::files(".", &[".md"]);
+    let broken: Vec<String> = files.iter().flat_map(|file| broken_links(&file.path, &file.text, exists)).collect();
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let mut files = source::files("src", &[".rs"]);
@@ -86,4 +105,7 @@ fn bad_form_is_caught() {
         assert_eq!(forbidden_words("x", &format!("fine\nnot {a}{b} fine")).len(), 1, "{a}{b}");
     }
     assert!(forbidden_words("x", "autodoes mytodo").is_empty());
+
+    let links = "[a](b.md#part) [c](https://d.e/f) [g](h.md) [i](#here)";
+    assert_eq!(broken_links("docs/x.md", links, |path| path == Path::new("docs/b.md")), ["docs/x.md: h.md"]);
 }
