@@ -233,3 +233,7 @@ impl ServerCertVerifier for Blind {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
