@@ -156,8 +156,12 @@ impl Rebuild<'_> {
     ) -> rusqlite::Result<BlockView> {
         let load = |table, interner: &mut Interner| load_objects(self.connection, table, row.id, names, interner);
         let baseline = load(ObjectTable::Baseline, interner)?;
-        let mut current = load(ObjectTable::Current, interner)?;
-        let had_changed = row.changed_at.is_some_and(|changed_at| changed_at <= self.at) && !current.is_empty();
+        let mut current = match row.changed_at {
+            Some(changed_at) if changed_at <= self.at => load(ObjectTable::Current, interner)?,
+            Some(_) | None => Box::default(),
+        };
+        // it may be as it was at first again
+        let had_changed = !current.is_empty();
         let mut mutations = Vec::new();
         if had_changed {
             let difference = row.meta_difference.as_ref();

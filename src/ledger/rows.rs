@@ -120,9 +120,10 @@ pub(super) fn insert_objects(
     objects: &[ObjectView],
     names: &mut Names,
 ) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(table.insert())?;
     for object in objects {
         let name = names.id(connection, &object.name)?;
-        connection.prepare_cached(table.insert())?.execute(params![
+        insert.execute(params![
             block,
             name,
             columns::signed(object.size),

@@ -8,6 +8,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use blockwarden::ledger::{Access, Ledger};
 use blockwarden::model::{
@@ -23,6 +25,9 @@ use ulid::Ulid;
 const KEY: &str = "S3\u{1f}localhost\u{1f}\u{1f}estate\u{1f}";
 
 fn main() {
+    if let Some(path) = std::env::args().find_map(|argument| argument.strip_prefix("--load=").map(PathBuf::from)) {
+        return load(&path);
+    }
     // cargo passes `--bench`
     let sizes: Vec<u32> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let streams = sizes.first().copied().unwrap_or(1_000);
@@ -46,13 +51,17 @@ fn main() {
     view.observed_at = view.observed_at.plus(1);
     let nothing = Transition { at: view.observed_at, ..Transition::default() };
     timed("commit without a change", || ledger.commit(&[(KEY, &view)], &nothing).unwrap());
-    let (now, name) = (view.observed_at, view.bucket.clone());
-    drop(view);
-    drop(transition);
     drop(ledger);
+    // by another process, so that its memory is its own
+    let argument = format!("--load={}", path.display());
+    assert!(Command::new(std::env::current_exe().unwrap()).arg(argument).status().unwrap().success());
+}
 
-    let ledger = timed("open", || Ledger::open(&path, Access::Read).unwrap());
+fn load(path: &Path) {
+    let name = "estate".into();
+    let ledger = timed("open", || Ledger::open(path, Access::Read).unwrap());
     say(&format!("{} resident", resident()));
+    let now = ledger.newest_scan(KEY).unwrap().unwrap();
     let loaded = timed("load", || ledger.load(KEY, &name, now, &mut Interner::default()).unwrap().unwrap());
     say(&format!("{} blocks, {} resident", loaded.past.blocks.len(), resident()));
     drop(loaded);

@@ -218,3 +218,15 @@ fn a_migrated_ledger_has_the_tables_of_a_new_one() {
         assert_eq!(tables(&migrated), tables(&Ledger::in_memory().unwrap()), "{name}");
     }
 }
+
+#[test]
+fn the_queries_of_the_documentation_run() {
+    let ledger = Ledger::in_memory().unwrap();
+    let mut blocks = include_str!("../../../docs/ledger.md").split("```sql\n");
+    blocks.next();
+    let queries: Vec<&str> = blocks.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(queries.len() >= 4);
+    for query in queries {
+        ledger.connection.prepare(query).unwrap();
+    }
+}
