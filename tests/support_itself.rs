@@ -63,7 +63,7 @@ fn a_grown_estate_keeps_all_that_it_had() {
     let (before, after) = (Estate::new(3, 31), Estate::new(3, 32));
     let memory = Memory::copy_of(&before);
     let objects = memory.len();
-    memory.add_all_of(&after);
+    memory.add_from(&after, "");
     assert_eq!(memory.len(), objects + 3 * 6);
     assert_eq!(after.at().since(before.at()), 7_200_000);
     assert_eq!(after.raw_blocks(1, Span::TwoHours)[..13], before.raw_blocks(1, Span::TwoHours));

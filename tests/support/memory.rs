@@ -27,14 +27,17 @@ impl Memory {
     /// All that another bucket holds.
     pub(crate) fn copy_of(source: &dyn Objects) -> Self {
         let memory = Self::default();
-        memory.add_all_of(source);
+        memory.add_from(source, "");
         memory
     }
 
-    /// Adds what another bucket holds and this one does not.
-    pub(crate) fn add_all_of(&self, source: &dyn Objects) {
+    /// Adds what another bucket holds under `prefix` and this one does not.
+    pub(crate) fn add_from(&self, source: &dyn Objects, prefix: &str) {
         let mut objects = self.0.write().unwrap();
-        source.visit(Bound::Unbounded, &mut |listed| {
+        source.visit(Bound::Included(prefix), &mut |listed| {
+            if !listed.key.starts_with(prefix) {
+                return false;
+            }
             objects.entry(listed.key.to_owned()).or_insert_with(|| Stored {
                 size: listed.size,
                 modified: TimestampMs::parse_rfc3339(listed.modified).unwrap(),

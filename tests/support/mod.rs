@@ -2,4 +2,5 @@
 
 pub(crate) mod estate;
 pub(crate) mod memory;
+pub(crate) mod program;
 pub(crate) mod s3_server;
