@@ -20,14 +20,19 @@ use support::program::{Desk, Ran, finish, s3_config};
 use support::s3_server::{Reply, S3Server};
 use tokio::time::Instant;
 
-/// Four stages of five kills each: twenty.
-const STAGES: u32 = 4;
+/// What has to be found in each stage, among others.
+const FOUND: [&[&str]; 4] = [
+    &["coverage_gap", "meta_invalid", "missing_object", "size_mismatch"],
+    &["block_vanished", "meta_invalid", "missing_object"],
+    &["block_vanished", "missing_object", "size_mismatch"],
+    &["block_vanished", "missing_object", "object_mutated", "size_mismatch"],
+];
 const KILLS_PER_STAGE: u32 = 5;
 /// A scan that was faster than its kill does not count; more of these than this would be no test.
 const MOST_ATTEMPTS: u32 = 50;
 
 /// What happens to the bucket before each stage; the first is its first sight.
-fn change(stage: u32, bucket: &Memory, estate: &Estate) {
+fn change(stage: usize, bucket: &Memory, estate: &Estate) {
     let two_days = estate.raw_blocks(2, Span::TwoDays);
     let recent = estate.raw_blocks(3, Span::TwoHours);
     match stage {
@@ -89,12 +94,17 @@ fn twenty_kills_lose_and_invent_nothing() {
     let config = undisturbed.write("bucket.yml", &s3_config(server.address()));
     let mut random = StdRng::seed_from_u64(20);
 
-    for stage in 0..STAGES {
+    let mut at = estate.at();
+    for (stage, checks) in FOUND.into_iter().enumerate() {
         change(stage, &bucket, &estate);
-        let at = estate.at().plus(i64::from(stage) * 5 * MINUTE_MS);
+        at = at.plus(5 * MINUTE_MS);
         let began = Instant::now();
-        let expected = findings(&undisturbed.scan(&config, at));
+        let ran = undisturbed.scan(&config, at);
+        let expected = findings(&ran);
         let lasts = began.elapsed();
+        let said = ran.checks();
+        let is_found = |check: &&str| said.iter().any(|said| said.starts_with(check));
+        assert!(checks.iter().all(is_found), "stage {stage}: {checks:?} in {said:?}");
         let (mut kills, mut attempts) = (0, 0);
         while kills < KILLS_PER_STAGE {
             let delay = lasts.mul_f64(random.random());
