@@ -89,11 +89,12 @@ fn invalid_marks(scope: &Scope<'_>, block: &BlockView) -> Vec<Finding> {
             MetaProblemKind::Unparsable | MetaProblemKind::Field => "Thanos acts as if there were no mark",
         };
         let message = format!("`{name}` of block {ulid} is wrong: {}; {consequence}", problem.text);
-        scope
-            .unplaced_finding(ulid, message, "write the mark again with `thanos tools bucket mark`, or remove it")
-            .with_severity(Severity::Warning)
-            .about_object(ulid, name)
-            .with("problems", vec![problem.text.as_str()])
+        let remedy = "write the mark again with `thanos tools bucket mark`, or remove it";
+        let finding = match scope.estate.placed(ulid) {
+            Some(placed) => scope.block_finding(placed, message, remedy),
+            None => scope.unplaced_finding(ulid, message, remedy),
+        };
+        finding.with_severity(Severity::Warning).about_object(ulid, name).with("problems", vec![problem.text.as_str()])
     });
     findings.collect()
 }

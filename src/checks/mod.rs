@@ -36,7 +36,6 @@ mod upload_lag;
 
 pub use condense::condense;
 pub use missing_object::missing_objects;
-pub use object_archived::is_archived;
 pub use policy::{BucketPolicy, CheckPolicy, CheckSettings, Param, ParamValue, Policy, Retention, StreamPolicy};
 pub use scope::Scope;
 

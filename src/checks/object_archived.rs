@@ -9,20 +9,13 @@ use crate::model::{BlockView, Finding, Need, ObjectView, Severity};
 pub(super) static CHECK: Check =
     Check { id: "object_archived", needs: &[Need::Listing], severity: Severity::Warning, params: &[], run };
 
-/// Whether reading an object of this class takes hours and a request of its own. Instant classes
-/// (`GLACIER_IR`, Google's `ARCHIVE`) are read like any other.
-pub fn is_archived(storage_class: &str) -> bool {
-    ["GLACIER", "DEEP_ARCHIVE", "Archive"].contains(&storage_class)
-}
-
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let blocks = scope.estate.view.blocks.values();
     blocks.filter_map(|block| judge(scope, block)).collect()
 }
 
 fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
-    let archived = |object: &&ObjectView| object.storage_class.as_deref().is_some_and(is_archived);
-    let objects: Vec<&ObjectView> = block.objects.iter().filter(archived).collect();
+    let objects: Vec<&ObjectView> = block.objects.iter().filter(|object| object.is_archived()).collect();
     let first = objects.first()?;
     let class = first.storage_class.clone().unwrap_or_default();
     let message = format!(

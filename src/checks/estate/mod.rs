@@ -5,6 +5,7 @@ mod build;
 mod copies;
 mod coverage;
 mod stream;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,8 +16,8 @@ use ulid::Ulid;
 pub use self::coverage::{Cover, Hole};
 use super::policy::{BucketPolicy, Policy};
 use crate::model::{
-    BlockMeta, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, Interval, IntervalSet, Labels,
-    Lineage, Listing, MarkState, MetaState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration, ulid_time,
+    BlockMeta, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, IntervalSet, Labels, Lineage,
+    MarkState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration, ulid_time,
 };
 
 /// Everything that the checks of one bucket look at. Rests on a complete listing: without one it is empty.
@@ -213,52 +214,10 @@ impl<'a> Estate<'a> {
         end > self.now.plus(tolerated) && !later
     }
 
-    /// A directory whose `meta.json` is missing, unreadable or not understood may hold the data of this time, to judge
-    /// by its ULID: a block is cut soon after its data ends. Partial uploads count while they are young.
-    pub fn may_be_hidden(&self, missing: Interval, partial_after_ms: i64) -> bool {
-        let unconfirmed = self.view.unconfirmed_gone.iter().any(|(ulid, _)| {
-            let past = self.past.blocks.get(ulid).and_then(|past| past.meta.as_ref());
-            past.is_some_and(|meta| meta.interval.intersection(missing).is_some())
-        });
-        let unplaced = self.unplaced.iter().any(|block| {
-            let counts = match &block.meta {
-                MetaState::Absent => block.marks.deletion.is_none() && self.is_young(block, partial_after_ms),
-                MetaState::Read { .. } | MetaState::Unknown(_) => true,
-            };
-            counts && Self::ulid_matches(block.ulid, missing)
-        });
-        unconfirmed || unplaced
-    }
-
     /// The stream of these labels.
     pub fn stream(&self, labels: &Labels) -> Option<&Stream> {
         let idx = self.streams.binary_search_by(|stream| (*stream.labels).cmp(labels)).ok()?;
         self.streams.get(idx)
-    }
-
-    /// Something was uploaded into the directory less than `after_ms` ago.
-    pub fn is_young(&self, block: &BlockView, after_ms: i64) -> bool {
-        block.newest_modification().is_some_and(|newest| {
-            // what is dated later than the judged time counts as old
-            newest <= self.now && self.now.since(newest) < after_ms
-        })
-    }
-
-    /// A block of this ULID may hold data of this time: it was cut after the time began and soon after it ended.
-    pub fn ulid_matches(ulid: Ulid, missing: Interval) -> bool {
-        let cut = ulid_time(ulid);
-        cut > missing.start && cut <= missing.end.plus(ULID_AFTER_MS)
-    }
-
-    /// Why nothing of the bucket could be read, if so: it cannot be listed, or it can and no object can be read.
-    pub fn unreachable(&self) -> Option<String> {
-        match &self.view.listing {
-            Listing::Unknown { why } => Some(why.clone()),
-            Listing::Complete { .. } if self.blocks.is_empty() => {
-                self.view.unknown.first().filter(|_| self.view.requests.get > 0).map(|first| first.why.clone())
-            }
-            Listing::Complete { .. } | Listing::FromLedger { .. } => None,
-        }
     }
 
     /// A compactor is at work: it has left blocks.
@@ -291,8 +250,6 @@ impl<'a> Estate<'a> {
 const AHEAD_MS: i64 = HOUR_MS;
 /// The same for a block of out-of-order samples.
 const HINTED_AHEAD_MS: i64 = 3 * HOUR_MS;
-/// A level-1 block is cut about 1 h after its data ends, later by restarts and catching up.
-const ULID_AFTER_MS: i64 = 4 * HOUR_MS;
 
 /// The compactor's own words for a block that it marked by retention (Thanos `ApplyRetentionPolicyByResolution`).
 fn mark_says_expired(mark: &DeletionMark, max_time: TimestampMs) -> bool {
