@@ -28,8 +28,8 @@ impl From<rusqlite::Error> for Stop {
 
 impl Ledger {
     /// Keeps what was seen and what was judged of it, whole or not at all. `views` are those that the judgement rests
-    /// on, each with its bucket's key: blocks come from those with a complete listing, marks, ends and all else from
-    /// the transition. To commit the same again changes nothing.
+    /// on, each with its bucket's key: blocks, objects and marks come from those with a complete listing, ends,
+    /// findings and all else from the transition. To commit the same again changes nothing.
     pub fn commit(&mut self, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), LedgerError> {
         if self.access == Access::Read {
             return Err(LedgerError::ReadOnly { path: self.path.clone() });
