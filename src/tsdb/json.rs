@@ -1,9 +1,9 @@
 //! JSON as Go's `encoding/json` reads it: keys in any case, `null` as absent, the last of equal keys, and a value of
 //! another type as an error that says where.
 
-use serde_json::{Map, Value};
 use ulid::Ulid;
 
+use super::tree::{Object, Value};
 use crate::model::{MetaProblem, MetaProblemKind, TimestampMs, parse_ulid};
 
 /// Reads one document and collects what is wrong with it.
@@ -23,7 +23,7 @@ impl Reader {
     }
 
     /// The top-level object.
-    pub(super) fn document(&mut self, bytes: &[u8]) -> Option<Map<String, Value>> {
+    pub(super) fn document<'b>(&mut self, bytes: &'b [u8]) -> Option<Object<'b>> {
         if bytes.is_empty() {
             self.note(MetaProblemKind::Unparsable, "the file is empty".to_owned());
             return None;
@@ -47,13 +47,13 @@ impl Reader {
     /// The value at `key` as `read` sees it; absent and `null` are `None`, another type is noted.
     fn typed<'a, T>(
         &mut self,
-        parent: &'a Map<String, Value>,
+        parent: &'a Object<'a>,
         key: &str,
         path: &str,
         expected: &str,
-        read: impl Fn(&'a Value) -> Option<T>,
+        read: impl Fn(&'a Value<'a>) -> Option<T>,
     ) -> Option<T> {
-        let value = lookup(parent, key).filter(|value| !value.is_null())?;
+        let value = parent.get(key).filter(|value| !value.is_null())?;
         let typed = read(value);
         if typed.is_none() {
             self.wrong_type(path, expected);
@@ -62,42 +62,37 @@ impl Reader {
     }
 
     /// The object at `key`.
-    pub(super) fn object<'a>(
-        &mut self,
-        parent: &'a Map<String, Value>,
-        key: &str,
-        path: &str,
-    ) -> Option<&'a Map<String, Value>> {
+    pub(super) fn object<'a>(&mut self, parent: &'a Object<'a>, key: &str, path: &str) -> Option<&'a Object<'a>> {
         self.typed(parent, key, path, "an object", Value::as_object)
     }
 
     /// The array at `key`; empty when absent.
-    pub(super) fn array<'a>(&mut self, parent: &'a Map<String, Value>, key: &str, path: &str) -> &'a [Value] {
-        self.typed(parent, key, path, "an array", Value::as_array).map_or(&[], Vec::as_slice)
+    pub(super) fn array<'a>(&mut self, parent: &'a Object<'a>, key: &str, path: &str) -> &'a [Value<'a>] {
+        self.typed(parent, key, path, "an array", Value::as_array).unwrap_or_default()
     }
 
     /// The text at `key`.
-    pub(super) fn text<'a>(&mut self, parent: &'a Map<String, Value>, key: &str, path: &str) -> Option<&'a str> {
+    pub(super) fn text<'a>(&mut self, parent: &'a Object<'a>, key: &str, path: &str) -> Option<&'a str> {
         self.typed(parent, key, path, "a string", Value::as_str)
     }
 
     /// The signed 64-bit number at `key`.
-    pub(super) fn integer(&mut self, parent: &Map<String, Value>, key: &str, path: &str) -> Option<i64> {
+    pub(super) fn integer(&mut self, parent: &Object<'_>, key: &str, path: &str) -> Option<i64> {
         self.typed(parent, key, path, "a whole number", Value::as_i64)
     }
 
     /// The unsigned 64-bit number at `key`.
-    pub(super) fn unsigned(&mut self, parent: &Map<String, Value>, key: &str, path: &str) -> Option<u64> {
+    pub(super) fn unsigned(&mut self, parent: &Object<'_>, key: &str, path: &str) -> Option<u64> {
         self.typed(parent, key, path, "a whole number from 0", Value::as_u64)
     }
 
     /// The truth value at `key`; `false` when absent.
-    pub(super) fn boolean(&mut self, parent: &Map<String, Value>, key: &str, path: &str) -> bool {
+    pub(super) fn boolean(&mut self, parent: &Object<'_>, key: &str, path: &str) -> bool {
         self.typed(parent, key, path, "true or false", Value::as_bool).unwrap_or(false)
     }
 
     /// A ULID.
-    pub(super) fn ulid(&mut self, value: &Value, path: &str) -> Option<Ulid> {
+    pub(super) fn ulid(&mut self, value: &Value<'_>, path: &str) -> Option<Ulid> {
         let ulid = value.as_str().and_then(parse_ulid);
         if ulid.is_none() {
             self.wrong_type(path, "a ULID");
@@ -106,28 +101,23 @@ impl Reader {
     }
 
     /// An array of ULIDs.
-    pub(super) fn ulids(&mut self, parent: &Map<String, Value>, key: &str, path: &str) -> Box<[Ulid]> {
+    pub(super) fn ulids(&mut self, parent: &Object<'_>, key: &str, path: &str) -> Box<[Ulid]> {
         let items = self.array(parent, key, path);
         items.iter().filter_map(|item| self.ulid(item, path)).collect()
     }
 
     /// A moment in whole seconds since the epoch.
-    pub(super) fn seconds(&mut self, parent: &Map<String, Value>, key: &str) -> Option<TimestampMs> {
+    pub(super) fn seconds(&mut self, parent: &Object<'_>, key: &str) -> Option<TimestampMs> {
         let seconds = self.integer(parent, key, key)?;
         Some(TimestampMs(seconds.saturating_mul(1_000)))
     }
 
     /// Notes a `version` other than 1.
-    pub(super) fn version_one(&mut self, document: &Map<String, Value>) {
+    pub(super) fn version_one(&mut self, document: &Object<'_>) {
         match self.integer(document, "version", "version") {
             Some(1) => {}
             Some(other) => self.note(MetaProblemKind::Version, format!("`version` is {other}, not 1")),
             None => self.note(MetaProblemKind::Version, "`version` is missing".to_owned()),
         }
     }
-}
-
-/// Finds a key as written, else in any case.
-pub(super) fn lookup<'a>(parent: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    parent.get(key).or_else(|| parent.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value))
 }

@@ -1,9 +1,9 @@
 //! The marks that Thanos puts beside a block (`pkg/block/metadata/markers.go`): one-line JSON, times in seconds.
 
-use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::json::{Reader, lookup};
+use super::json::Reader;
+use super::tree::Object;
 use crate::model::{DeletionMark, MetaProblem, MetaProblemKind, NoCompactMark, NoDownsampleMark, TimestampMs};
 
 /// Reads `deletion-mark.json`.
@@ -41,14 +41,14 @@ fn parse_mark(
 }
 
 fn read_mark(
-    document: &Map<String, Value>,
+    document: &Object<'_>,
     directory: Ulid,
     time_key: &str,
     text_key: &str,
     reader: &mut Reader,
 ) -> (TimestampMs, String) {
     reader.version_one(document);
-    let id = lookup(document, "id").and_then(|value| reader.ulid(value, "id"));
+    let id = document.get("id").and_then(|value| reader.ulid(value, "id"));
     if let Some(id) = id.filter(|id| *id != directory) {
         reader.note(MetaProblemKind::Field, format!("`id` is {id}, but the directory is {directory}"));
     }

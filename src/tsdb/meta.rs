@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::json::{Reader, lookup};
+use super::json::Reader;
+use super::tree::{Object, Value};
 use crate::model::{
     BlockMeta, BlockSource, FileEntry, Interner, Interval, Labels, MetaProblem, MetaProblemKind, MetaState, Parent,
     Resolution, Stats, TimestampMs,
@@ -35,14 +35,14 @@ pub fn parse_meta(bytes: &[u8], directory: Ulid, interner: &mut Interner) -> Par
 }
 
 fn read_document(
-    document: &Map<String, Value>,
+    document: &Object<'_>,
     directory: Ulid,
     reader: &mut Reader,
     interner: &mut Interner,
 ) -> Option<BlockMeta> {
-    let empty = Map::new();
+    let empty = Object::default();
     reader.version_one(document);
-    let ulid = lookup(document, "ulid").and_then(|value| reader.ulid(value, "ulid"));
+    let ulid = document.get("ulid").and_then(|value| reader.ulid(value, "ulid"));
     if ulid != Some(directory) {
         let written = ulid.map_or("missing".to_owned(), |ulid| ulid.to_string());
         reader.note(MetaProblemKind::Field, format!("`ulid` is {written}, but the directory is {directory}"));
@@ -104,7 +104,7 @@ fn read_document(
     })
 }
 
-fn read_parents(compaction: &Map<String, Value>, reader: &mut Reader) -> Box<[Parent]> {
+fn read_parents(compaction: &Object<'_>, reader: &mut Reader) -> Box<[Parent]> {
     const PATH: &str = "compaction.parents";
     let mut parents = Vec::new();
     for item in reader.array(compaction, "parents", PATH) {
@@ -112,7 +112,7 @@ fn read_parents(compaction: &Map<String, Value>, reader: &mut Reader) -> Box<[Pa
             reader.note(MetaProblemKind::Unparsable, format!("`{PATH}` holds something that is not an object"));
             continue;
         };
-        let ulid = lookup(item, "ulid").and_then(|value| reader.ulid(value, "compaction.parents[].ulid"));
+        let ulid = item.get("ulid").and_then(|value| reader.ulid(value, "compaction.parents[].ulid"));
         let start = reader.integer(item, "minTime", "compaction.parents[].minTime").unwrap_or(0);
         let end = reader.integer(item, "maxTime", "compaction.parents[].maxTime").unwrap_or(0);
         if let Some(ulid) = ulid {
@@ -122,24 +122,24 @@ fn read_parents(compaction: &Map<String, Value>, reader: &mut Reader) -> Box<[Pa
     parents.into()
 }
 
-fn read_labels(thanos: &Map<String, Value>, reader: &mut Reader) -> Option<Labels> {
+fn read_labels(thanos: &Object<'_>, reader: &mut Reader) -> Option<Labels> {
     let Some(object) = reader.object(thanos, "labels", "thanos.labels") else {
         // absent in blocks that Prometheus itself wrote; of another type: the stream cannot be told
-        let absent = lookup(thanos, "labels").is_none_or(Value::is_null);
+        let absent = thanos.get("labels").is_none_or(Value::is_null);
         return absent.then(Labels::default);
     };
     let mut labels = BTreeMap::new();
-    for (name, value) in object {
+    for (name, value) in object.entries() {
         let Value::String(value) = value else {
             reader.note(MetaProblemKind::Unparsable, "`thanos.labels` holds a value that is not a string".to_owned());
             return None;
         };
-        labels.insert(name.clone(), value.clone());
+        labels.insert(name.to_owned(), value.clone().into_owned());
     }
     Some(Labels(labels))
 }
 
-fn read_files(thanos: &Map<String, Value>, reader: &mut Reader, interner: &mut Interner) -> Option<Box<[FileEntry]>> {
+fn read_files(thanos: &Object<'_>, reader: &mut Reader, interner: &mut Interner) -> Option<Box<[FileEntry]>> {
     const PATH: &str = "thanos.files";
     let items = reader.array(thanos, "files", PATH);
     if items.is_empty() {
@@ -166,7 +166,7 @@ fn read_files(thanos: &Map<String, Value>, reader: &mut Reader, interner: &mut I
     Some(files.into())
 }
 
-fn read_hash(hash: &Map<String, Value>, reader: &mut Reader) -> Option<[u8; 32]> {
+fn read_hash(hash: &Object<'_>, reader: &mut Reader) -> Option<[u8; 32]> {
     let function = reader.text(hash, "hashFunc", "thanos.files[].hash.hashFunc").unwrap_or_default();
     if function != "SHA256" {
         return None;
@@ -190,12 +190,12 @@ fn decode_hex(text: &str) -> Option<[u8; 32]> {
     Some(out)
 }
 
-fn read_segments(thanos: &Map<String, Value>, reader: &mut Reader) -> Option<u32> {
+fn read_segments(thanos: &Object<'_>, reader: &mut Reader) -> Option<u32> {
     let items = reader.array(thanos, "segment_files", "thanos.segment_files");
     (!items.is_empty()).then(|| u32::try_from(items.len()).unwrap_or(u32::MAX))
 }
 
-fn read_rewrites(thanos: &Map<String, Value>, reader: &mut Reader) -> Box<[Ulid]> {
+fn read_rewrites(thanos: &Object<'_>, reader: &mut Reader) -> Box<[Ulid]> {
     let mut all = Vec::new();
     for item in reader.array(thanos, "rewrites", "thanos.rewrites") {
         if let Value::Object(item) = item {
@@ -205,7 +205,7 @@ fn read_rewrites(thanos: &Map<String, Value>, reader: &mut Reader) -> Box<[Ulid]
     all.into()
 }
 
-fn read_upload_time(thanos: &Map<String, Value>, reader: &mut Reader) -> Option<TimestampMs> {
+fn read_upload_time(thanos: &Object<'_>, reader: &mut Reader) -> Option<TimestampMs> {
     let text = reader.text(thanos, "upload_time", "thanos.upload_time")?;
     match TimestampMs::parse_rfc3339(text) {
         // Go's zero time stands for "unset"

@@ -3,6 +3,7 @@
 mod json;
 mod marks;
 mod meta;
+mod tree;
 
 pub use marks::{parse_deletion_mark, parse_no_compact_mark, parse_no_downsample_mark};
 pub use meta::{ParsedMeta, meta_difference, parse_meta};
