@@ -22,6 +22,11 @@ const ACCESS_KEY: &str = "AKIASENTINELACCESS00";
 const SECRET_KEY: &str = "SENTINEL/secret+key=";
 const SESSION_TOKEN: &str = "SENTINEL-session-token//";
 
+const AZURE_KEY: &str = "SENTINEL-azure-key";
+const CLIENT_SECRET: &str = "SENTINEL~client.secret";
+/// A real key, so that tokens are signed with it.
+const RSA_KEY: &str = include_str!("fixtures/credentials/rsa-key.pem");
+
 /// Asserts that nothing which the program left behind has a secret in it, in clear or encoded.
 #[track_caller]
 fn assert_silent(desk: &Desk, what: &str, ran: &Ran) {
@@ -39,6 +44,10 @@ fn assert_silent(desk: &Desk, what: &str, ran: &Ran) {
     for (place, text) in places {
         let folded = text.to_uppercase();
         assert!(!folded.contains(SENTINEL), "{what}: {place} has {SENTINEL}:\n{text}");
+        let is_body = |line: &&str| line.len() > 20 && !line.starts_with('-');
+        for line in RSA_KEY.lines().filter(is_body) {
+            assert!(!text.contains(line), "{what}: {place} has a line of the private key:\n{text}");
+        }
         for secret in secrets {
             for encoded in [STANDARD.encode(secret), STANDARD_NO_PAD.encode(secret), URL_SAFE.encode(secret)] {
                 assert!(!text.contains(&encoded), "{what}: {place} has {secret} as {encoded}:\n{text}");
@@ -149,9 +158,6 @@ fn files_with_mistakes_are_not_repeated() {
     }
 }
 
-const AZURE_KEY: &str = "SENTINEL-azure-key";
-const CLIENT_SECRET: &str = "SENTINEL~client.secret";
-
 #[test]
 fn azure_that_is_not_there() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -170,6 +176,44 @@ fn azure_that_is_not_there() {
     ] {
         assert_eq!(run_all(what, &config, &[]), Some(2), "{what}");
     }
+}
+
+#[test]
+fn azure_that_refuses() {
+    let server = S3Server::start(Arc::new(Estate::new(1, 28)));
+    let key = STANDARD.encode(AZURE_KEY);
+    let address = server.address();
+    let config = format!(
+        "type: AZURE\nconfig:\n  storage_account: account\n  container: metrics\n  max_retries: 1\n  storage_connection_string: DefaultEndpointsProtocol=http;AccountName=account;AccountKey={key};BlobEndpoint=http://{address}/account;\n"
+    );
+    for (status, code) in [
+        (StatusCode::FORBIDDEN, "AuthenticationFailed"),
+        (StatusCode::NOT_FOUND, "ContainerNotFound"),
+        (StatusCode::OK, "not a listing"),
+    ] {
+        server.script(move |_| Reply::Refuse(status, code));
+        assert_eq!(run_all(code, &config, &[]), Some(2));
+    }
+    let is_signed =
+        |call: &support::s3_server::Call| call.headers["authorization"].as_bytes().starts_with(b"SharedKey");
+    let calls = server.take_calls();
+    assert!(!calls.is_empty() && calls.iter().all(is_signed), "the key was in use");
+}
+
+#[test]
+fn gcs_that_gives_no_token() {
+    let server = S3Server::start(Arc::new(Estate::new(1, 28)));
+    let account = serde_json::json!({
+        "type": "service_account", "private_key_id": "SENTINEL-id", "private_key": RSA_KEY,
+        "client_email": "a@b", "token_uri": format!("http://{}/token", server.address()),
+    });
+    let config = format!("type: GCS\nconfig:\n  bucket: metrics\n  max_retries: 2\n  service_account: '{account}'\n");
+    for (status, code) in [(StatusCode::BAD_REQUEST, "invalid_grant"), (StatusCode::OK, "no token")] {
+        server.script(move |_| Reply::Refuse(status, code));
+        assert_eq!(run_all(code, &config, &[]), Some(2));
+    }
+    let calls = server.take_calls();
+    assert!(!calls.is_empty() && calls.iter().all(|call| call.method == "POST"), "the key was in use: {calls:?}");
 }
 
 #[test]
