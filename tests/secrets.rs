@@ -81,6 +81,9 @@ fn run_all(what: &str, config: &str, environment: &[(&str, &str)]) -> Option<i32
         }
         let ran = finish(command.envs(environment.iter().copied()));
         assert_silent(&desk, &format!("{what}, {arguments:?}"), &ran);
+        if ran.code == Some(0) && arguments.first() != Some(&"config") {
+            assert!(ran.stderr.contains("asked"), "every request is logged: {}", ran.stderr);
+        }
         codes.push(ran.code);
     }
     codes.into_iter().next().unwrap()

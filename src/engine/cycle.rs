@@ -1,6 +1,6 @@
 //! One cycle: observe every bucket, judge, commit. `scan` runs it once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -196,17 +196,19 @@ impl Engine {
             let (Some(view), Some(past)) = (world.buckets.get(&source.name), past.buckets.get_mut(&source.name)) else {
                 continue;
             };
+            if past.first_scan.is_none() {
+                // everything is new, and millions of sources would be looked for in vain
+                continue;
+            }
             let new = view.blocks.values().filter(|block| block.change != BlockChange::Unchanged);
             let metas = new.filter_map(|block| block.meta.meta()).filter(|meta| meta.level > 1);
             let named = metas.flat_map(|meta| {
                 let parents = meta.parents.iter().map(|parent| parent.ulid);
                 meta.sources.iter().copied().chain(parents)
             });
-            let mut wanted: Vec<Ulid> =
-                named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid)).collect();
-            wanted.sort_unstable();
-            wanted.dedup();
-            if wanted.is_empty() || past.first_scan.is_none() {
+            let unknown = named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid));
+            let wanted: Vec<Ulid> = unknown.collect::<BTreeSet<Ulid>>().into_iter().collect();
+            if wanted.is_empty() {
                 continue;
             }
             match self.memory.ancestors(&source.key, &wanted) {

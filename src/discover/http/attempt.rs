@@ -57,7 +57,9 @@ impl<'t> Exchange<'t> {
         let last_start = begun.checked_add(Duration::from_millis(inner.limits.retry_total_ms));
         let mut attempt: u32 = 0;
         loop {
-            let outcome = match self.attempt().await {
+            let attempted = self.attempt().await;
+            self.trace(&attempted, attempt);
+            let outcome = match attempted {
                 Ok(answer) if answer.status.is_success() => match check(&answer) {
                     Verdict::Accept => return Ok(answer),
                     Verdict::Reject(why) => return Err(TransportError::protocol(&self.host, &why)),
@@ -83,6 +85,18 @@ impl<'t> Exchange<'t> {
             self.report(&outcome, attempt, pause);
             tokio::time::sleep(pause).await;
             attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// Every request, for `--log.level debug`. Without the query and the headers: they hold signatures.
+    fn trace(&self, attempted: &Result<Answer, TransportError>, attempt: u32) {
+        let method = self.template.method();
+        let path = self.template.url().path();
+        match attempted {
+            Ok(Answer { status, body, .. }) => {
+                tracing::debug!(%method, host = %self.host, path, attempt, status = status.as_u16(), bytes = body.len(), "asked");
+            }
+            Err(error) => tracing::debug!(%method, host = %self.host, path, attempt, %error, "asked in vain"),
         }
     }
 
