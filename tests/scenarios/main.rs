@@ -7,8 +7,14 @@
 
 #[path = "../support/shapes/mod.rs"]
 mod shapes;
+#[expect(dead_code, reason = "each test program uses its part of what they share")]
+#[path = "../support/mod.rs"]
+mod support;
 
+mod faults;
+mod healthy;
 mod sample;
+mod storage;
 
 use shapes::{Block, Estate, Stream};
 

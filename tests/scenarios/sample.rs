@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shapes::{Block, Estate, HOUR, Mark, Sampling, Stream, compact, real_block, real_blocks, t};
+use crate::shapes::{Block, Estate, HOUR, Mark, Report, Sampling, Stream, compact, real_block, real_blocks, t};
 
 /// The moment to scan it at: the README's `--at`.
-const AT: &str = "2026-03-06T15:30:00Z";
+pub const AT: &str = "2026-03-06T15:30:00Z";
 
 const SAMPLING: Sampling = Sampling { every: 60_000, series: 4 };
 
@@ -68,6 +68,22 @@ fn generate(folder: &Path) {
     estate.mark(&eu1_b.source, Mark::Deletion, "03-02T11:05");
 }
 
+/// Scans it as the README does, from the project's root.
+pub fn scan() -> Report {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blockwarden"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args([
+        "scan",
+        "--objstore.config-file",
+        "tests/fixtures/sample-bucket.yaml",
+        "--at",
+        AT,
+        "--output",
+        "json",
+    ]);
+    Report::new(&command.output().unwrap(), &BTreeMap::new(), t(AT))
+}
+
 /// Every file below `folder`, by its path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -103,4 +119,37 @@ fn the_sample_bucket_is_what_is_generated() {
     }
     let bytes: usize = committed.values().map(Vec::len).sum();
     assert!(bytes < 400_000, "{bytes} bytes are too many for a fixture");
+}
+
+#[test]
+fn a_scan_of_the_sample_bucket_finds_its_faults() {
+    let report = scan();
+    assert_eq!(report.code, 1);
+    let ulids = |name: &str| {
+        let found = files(&fixture()).into_keys().filter(|path| path.ends_with("meta.json")).filter(|path| {
+            let meta: serde_json::Value = serde_json::from_slice(&fs::read(fixture().join(path)).unwrap()).unwrap();
+            let labels = &meta["thanos"]["labels"];
+            let min = crate::shapes::short(meta["minTime"].as_i64().unwrap());
+            format!("{}/{} {min}", labels["cluster"].as_str().unwrap(), labels["replica"].as_str().unwrap()) == name
+        });
+        let found: Vec<String> = found.map(|path| path.iter().next().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        found[0].clone()
+    };
+    let cut = ulids("eu1/a 03-06T00:00");
+    let lost = ulids("us1/b 03-04T00:00");
+    let kept = ulids("eu1/b 03-02T02:00");
+    let us1_a = Stream::sidecar("cluster=us1 replica=a");
+    let partial = us1_a.block("03-06T10:00", "03-06T12:00").ulid;
+    let expected = [
+        "critical coverage_gap cluster=us1 raw 03-06T10:00..03-06T12:00".to_owned(),
+        "warning coverage_gap cluster=eu1,replica=b raw 03-06T08:00..03-06T10:00".to_owned(),
+        format!("warning deletion_overdue cluster=eu1,replica=b raw {kept} 03-02T02:00..03-02T04:00"),
+        format!(
+            "warning missing_object cluster=us1,replica=b raw {lost} object=chunks/000001 03-04T00:00..03-06T00:00"
+        ),
+        format!("warning partial_upload {partial} 03-06T10:00..03-06T12:00"),
+        format!("warning size_mismatch cluster=eu1,replica=a raw {cut} object=index 03-06T00:00..03-06T08:00"),
+    ];
+    report.says(&expected.each_ref().map(String::as_str)).notes(&[]);
 }

@@ -101,6 +101,7 @@ pub enum UploadTime {
 }
 
 /// One block.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key that a writer leaves out or not")]
 #[derive(Clone, Debug)]
 pub struct Block {
     pub ulid: Ulid,

@@ -33,6 +33,8 @@ impl Mark {
 pub struct Estate {
     root: Root,
     config: Option<PathBuf>,
+    /// The bucket is named in the configuration instead of on the command line.
+    configured: bool,
     state: bool,
     /// ULID to name, for reports.
     names: BTreeMap<String, String>,
@@ -52,7 +54,7 @@ impl Estate {
         fs::create_dir(root.path().join("bucket")).unwrap();
         let objstore = format!("type: FILESYSTEM\nconfig:\n  directory: {}/bucket\n", root.path().display());
         fs::write(root.path().join("objstore.yaml"), objstore).unwrap();
-        Self { root: Root::Temporary(root), config: None, state: false, names: BTreeMap::new() }
+        Self { root: Root::Temporary(root), config: None, configured: false, state: false, names: BTreeMap::new() }
     }
 
     /// Blocks that lie there.
@@ -65,7 +67,13 @@ impl Estate {
     /// One whose bucket is this folder, to be written and not to be scanned.
     pub fn at(bucket: &Path) -> Self {
         fs::create_dir_all(bucket).unwrap();
-        Self { root: Root::Fixed(bucket.to_owned()), config: None, state: false, names: BTreeMap::new() }
+        Self {
+            root: Root::Fixed(bucket.to_owned()),
+            config: None,
+            configured: false,
+            state: false,
+            names: BTreeMap::new(),
+        }
     }
 
     /// `--config` with this content.
@@ -74,6 +82,25 @@ impl Estate {
         let path = self.folder().join("blockwarden.yaml");
         fs::write(&path, yaml).unwrap();
         self.config = Some(path);
+        self
+    }
+
+    /// What the configuration demands of the bucket, a key to a line.
+    #[must_use]
+    pub fn demands(self, keys: &[&str]) -> Self {
+        let keys = keys.join("\n  ");
+        let mut estate = self.config(&format!("buckets:\n- objstore_config_file: objstore.yaml\n  {keys}\n"));
+        estate.configured = true;
+        estate
+    }
+
+    /// The bucket is read from `address` (host and port) over S3 instead of from its folder.
+    #[must_use]
+    pub fn served_at(self, address: &str, bucket: &str) -> Self {
+        let objstore = format!(
+            "type: S3\nconfig:\n  bucket: {bucket}\n  endpoint: {address}\n  access_key: key\n  secret_key: secret\n  insecure: true\n"
+        );
+        fs::write(self.folder().join("objstore.yaml"), objstore).unwrap();
         self
     }
 
@@ -197,8 +224,10 @@ impl Estate {
     pub fn command(&self, arguments: &[&str], at: i64) -> Command {
         let folder = self.folder();
         let mut command = Command::new(env!("CARGO_BIN_EXE_blockwarden"));
-        command.args(arguments).arg("--objstore.config-file").arg(folder.join("objstore.yaml"));
-        command.args(["--at", &rfc3339(at)]);
+        command.args(arguments).args(["--at", &rfc3339(at)]);
+        if !self.configured {
+            command.arg("--objstore.config-file").arg(folder.join("objstore.yaml"));
+        }
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }

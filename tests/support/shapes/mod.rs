@@ -15,4 +15,4 @@ pub use estate::{Estate, Mark};
 pub use promtool::{Sampling, real_block, real_blocks};
 pub use report::Report;
 pub use thanos::{Compactor, CompactorSettings};
-pub use time::{At, DAY, HOUR, MINUTE, rfc3339, short, t};
+pub use time::{DAY, HOUR, MINUTE, short, t};

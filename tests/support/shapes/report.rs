@@ -20,7 +20,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(output: &Output, names: &BTreeMap<String, String>, at: i64) -> Self {
+    /// Of a scan at `at` that printed `output`; `names` is what its blocks are called.
+    pub fn new(output: &Output, names: &BTreeMap<String, String>, at: i64) -> Self {
         let stdout = String::from_utf8(output.stdout.clone()).expect("UTF-8 on standard output");
         let stderr = String::from_utf8_lossy(&output.stderr);
         let document = serde_json::from_str(&stdout)
@@ -87,31 +88,26 @@ impl Report {
     }
 
     fn line(&self, finding: &Value) -> String {
-        let mut line = format!("{} {}", text(finding, "severity"), text(finding, "check"));
+        let mut words = vec![text(finding, "severity").to_owned(), text(finding, "check").to_owned()];
         if let Some(stream) = finding["stream"].as_object() {
             let pairs = stream.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?")));
-            line.push_str(&format!(" {}", pairs.collect::<Vec<_>>().join(",")));
+            words.push(pairs.collect::<Vec<_>>().join(","));
         }
-        if let Some(resolution) = finding["resolution"].as_str() {
-            line.push_str(&format!(" {resolution}"));
-        }
+        words.extend(finding["resolution"].as_str().map(str::to_owned));
         let block = finding["block"].as_str();
-        if let Some(block) = block {
-            let name = self.names.get(block).map_or(block, String::as_str);
-            line.push_str(&format!(" {name}"));
-        }
+        words.extend(block.map(|block| self.names.get(block).map_or(block, String::as_str).to_owned()));
         if let Some(object) = finding["object"].as_str() {
             let within = block.and_then(|block| object.strip_prefix(block)?.strip_prefix('/'));
-            line.push_str(&format!(" object={}", within.map_or_else(|| format!("/{object}"), str::to_owned)));
+            words.push(format!("object={}", within.map_or_else(|| format!("/{object}"), str::to_owned)));
         }
         if finding["interval"].is_object() {
             let edge = |name| moment(&finding["interval"][name]);
-            line.push_str(&format!(" {}..{}", edge("start"), edge("end")));
+            words.push(format!("{}..{}", edge("start"), edge("end")));
         }
         if finding["deadline"].is_string() {
-            line.push_str(&format!(" by {}", moment(&finding["deadline"])));
+            words.push(format!("by {}", moment(&finding["deadline"])));
         }
-        line
+        words.join(" ")
     }
 }
 

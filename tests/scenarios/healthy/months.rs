@@ -1,0 +1,104 @@
+//! A month of an estate, scanned every few hours with a ledger: producers upload, the compactor compacts,
+//! downsamples, applies retention and deletes. Nothing may alarm anybody at any step.
+
+use crate::shapes::{Block, Compactor, CompactorSettings, DAY, Estate, HOUR, MINUTE, Stream, short, t};
+
+/// A day on which a two-day range begins.
+const START: &str = "02-02";
+
+/// Who uploads, what the compactor is told, what is declared.
+struct Month {
+    producers: Vec<Vec<Block>>,
+    settings: CompactorSettings,
+    config: &'static str,
+    /// No scan in this time, as if Blockwarden had been down.
+    pause: Option<(i64, i64)>,
+    days: i64,
+}
+
+/// Uploads, compacts every two hours, scans every six.
+fn play(month: Month) {
+    let mut pending: Vec<Block> = month.producers.into_iter().flatten().collect();
+    pending.sort_by_key(|block| block.uploaded);
+    let mut compactor = Compactor::new(month.settings);
+    let mut estate = Estate::new().config(month.config).remembering();
+    let start = t(START) + 4 * HOUR + 17 * MINUTE;
+    let mut rest = pending.as_slice();
+    let steps = month.days * DAY / (2 * HOUR);
+    for step in 0..steps {
+        let now = start + step * 2 * HOUR;
+        let (arrived, later) = rest.split_at(rest.partition_point(|block| block.uploaded <= now));
+        rest = later;
+        compactor.upload(&mut estate, arrived);
+        compactor.pass(&mut estate, now - 7 * MINUTE);
+        let paused = month.pause.is_some_and(|(from, to)| from <= now && now < to);
+        if step % 3 == 0 && !paused {
+            let report = estate.scan(now);
+            assert_eq!(report.loud(), [""; 0], "at {}: {:#?}", short(now), report.findings());
+        }
+    }
+    assert!(compactor.live().iter().any(|block| block.level > 2), "nothing was compacted");
+}
+
+fn blocks(stream: &Stream, days: i64) -> Vec<Block> {
+    stream.blocks(START, t(START) + days * DAY)
+}
+
+#[test]
+fn one_sidecar_with_retention_by_resolution() {
+    let settings =
+        CompactorSettings { retention: [Some(8 * DAY), Some(16 * DAY), None], ..CompactorSettings::default() };
+    play(Month {
+        producers: vec![blocks(&Stream::sidecar("cluster=eu1"), 32)],
+        settings,
+        config: "retention: {raw: 8d, 5m: 16d, 1h: 0s}\n",
+        pause: None,
+        days: 30,
+    });
+}
+
+#[test]
+fn a_pair_of_replicas_and_a_week_without_a_scan() {
+    let streams = ["cluster=eu1 replica=a", "cluster=eu1 replica=b"].map(Stream::sidecar);
+    play(Month {
+        producers: streams.iter().map(|stream| blocks(stream, 32)).collect(),
+        settings: CompactorSettings { retention: [Some(12 * DAY), None, None], ..CompactorSettings::default() },
+        config: "retention: {raw: 12d, 5m: 0s, 1h: 0s}\n",
+        pause: Some((t("02-09T03:00"), t("02-16T03:00"))),
+        days: 30,
+    });
+}
+
+#[test]
+fn deduplicated_replicas() {
+    let streams = ["cluster=eu1 replica=a", "cluster=eu1 replica=b"].map(Stream::sidecar);
+    play(Month {
+        producers: streams.iter().map(|stream| blocks(stream, 20)).collect(),
+        settings: CompactorSettings { deduplicate: Some("replica"), ..CompactorSettings::default() },
+        config: "{}\n",
+        pause: Some((t("02-06T03:00"), t("02-09T03:00"))),
+        days: 18,
+    });
+}
+
+#[test]
+fn late_samples_and_a_cluster_that_ends() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let late = (1..16_i64).map(|day| {
+        let from = t(START) + day * DAY;
+        stream.block(from - 4 * HOUR, from - 2 * HOUR).samples(400).cut(from + HOUR).hinted()
+    });
+    play(Month {
+        producers: vec![
+            blocks(&stream, 18),
+            late.collect(),
+            // its successor, with another zone, starts at once
+            Stream::sidecar("cluster=us1 zone=a").blocks(START, t(START) + 5 * DAY),
+            Stream::sidecar("cluster=us1 zone=b").blocks(t(START) + 5 * DAY, t(START) + 18 * DAY),
+        ],
+        settings: CompactorSettings::default(),
+        config: "{}\n",
+        pause: None,
+        days: 17,
+    });
+}
