@@ -59,7 +59,7 @@ fn judge(scope: &Scope<'_>, gone: &Gone<'_>) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::checks::kit::{Kit, Spec};
-    use crate::model::{DAY_MS, HOUR_MS};
+    use crate::model::{DAY_MS, HOUR_MS, Resolution, RetentionSeen};
 
     fn with_ledger(now: i64) -> (Kit, Vec<ulid::Ulid>) {
         let mut kit = Kit::new(now);
@@ -76,6 +76,22 @@ mod tests {
             kit.vanish(blocks[idx]);
             let finding = kit.one(CHECK.id);
             assert_eq!((finding.subject.block, finding.severity), (Some(blocks[idx]), Severity::Critical), "{idx}");
+        }
+    }
+
+    #[test]
+    fn a_longer_retention_applies_from_when_it_was_declared() {
+        for (before_ms, fires) in [(40 * HOUR_MS, 0), (50 * HOUR_MS, 1), (0, 1)] {
+            let (mut kit, blocks) = with_ledger(49);
+            let policy = kit.policy.buckets.entry("thanos".into()).or_default();
+            policy.retention.raw = Some(90 * DAY_MS);
+            kit.past.retention = vec![RetentionSeen {
+                since: crate::checks::kit::at(40),
+                resolution: Resolution::Raw,
+                retention_ms: Some(before_ms),
+            }];
+            kit.vanish(blocks[2]);
+            assert_eq!(kit.run(CHECK.id).len(), fires, "{before_ms}");
         }
     }
 

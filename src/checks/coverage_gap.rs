@@ -126,6 +126,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_before_an_out_of_order_block_is_not_missing() {
+        for (hinted, fires) in [(true, 0), (false, 1)] {
+            let mut kit = Kit::healthy(49);
+            kit.add(Spec { hinted, cut_after: -1, ..Spec::new("a", 50, 52) });
+            kit.view.observed_at = at(51);
+            assert_eq!(kit.run(CHECK.id).len(), fires, "hinted: {hinted}");
+        }
+    }
+
+    #[test]
+    fn a_block_whose_interval_is_wrong_may_hold_what_seems_to_be_missing() {
+        let mut kit = Kit::healthy(49);
+        let ulid = *kit.view.blocks.keys().nth(9).unwrap();
+        kit.edit_meta(ulid, |meta| meta.interval = Interval::new(meta.interval.end, meta.interval.start));
+        kit.none(CHECK.id);
+        kit.edit_meta(ulid, |meta| meta.interval = Interval::new(at(0), at(2)));
+        kit.one(CHECK.id);
+    }
+
+    #[test]
     fn members_of_a_hashring_are_no_copies() {
         let mut kit = Kit::new(61);
         hole(&mut kit, "a", 60);

@@ -69,6 +69,20 @@ mod tests {
     use crate::checks::kit::{Kit, Spec, at};
 
     #[test]
+    fn a_damaged_copy_is_none() {
+        let mut kit = Kit::healthy(49);
+        let blocks = kit.fill("b", 0, 48);
+        let ours = *kit.view.blocks.keys().find(|ulid| ulid.timestamp_ms() == blocks[9].timestamp_ms()).unwrap();
+        kit.remove_object(ours, "index");
+        assert_eq!(kit.one(CHECK.id).severity, Severity::Warning);
+        kit.remove_object(blocks[9], "chunks/000001");
+        let found = kit.run(CHECK.id);
+        assert!(found.len() == 2 && found.iter().all(|finding| finding.severity == Severity::Critical));
+        kit.mark(blocks[9], 40, "by hand");
+        assert_eq!(kit.one(CHECK.id).severity, Severity::Critical, "a block on its way out is no copy either");
+    }
+
+    #[test]
     fn each_object_that_is_implied_has_to_be_there() {
         for name in ["index", "chunks/000001"] {
             for with_files in [true, false] {

@@ -27,7 +27,10 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
 /// One finding per stretch of time in which blocks overlap.
 fn judge(scope: &Scope<'_>, stream: &Stream) -> Vec<Finding> {
     let blocks = scope.estate.blocks_of(stream, Resolution::Raw).iter();
-    let counted = blocks.filter(|block| block.settled && !block.meta.hinted && !block.is_being_deleted());
+    // where a block claims to reach into the future nothing is known of its end
+    let counted = blocks.filter(|block| {
+        block.settled && !block.meta.hinted && !block.is_being_deleted() && !scope.estate.is_ahead(block)
+    });
     let mut open: Vec<&Placed<'_>> = Vec::new();
     let mut stretches: Vec<(Interval, BTreeSet<Ulid>)> = Vec::new();
     for block in counted {

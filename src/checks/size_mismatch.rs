@@ -14,7 +14,7 @@ const SHORTEST_INDEX: u64 = 57;
 const SHORTEST_SEGMENT: u64 = 8;
 
 /// One object of the wrong size.
-struct Wrong<'a> {
+pub(super) struct Wrong<'a> {
     name: &'a str,
     size: u64,
     expected: String,
@@ -58,7 +58,8 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>) -> Option<Finding> {
     Some(finding.with_severity(severity).with("sizes", sizes))
 }
 
-fn wrong_sizes<'a>(view: &'a BlockView, meta: &BlockMeta) -> Vec<Wrong<'a>> {
+/// Objects whose size is not what `files[]` says, or is too small for what they are.
+pub(super) fn wrong_sizes<'a>(view: &'a BlockView, meta: &BlockMeta) -> Vec<Wrong<'a>> {
     let expected = |name: &str| {
         let mut files = meta.files.iter().flatten();
         files.find(|file| &*file.name == name).and_then(|file| file.size)

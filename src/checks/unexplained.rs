@@ -15,7 +15,7 @@ impl Estate<'_> {
         let mark = gone.past.deletion.as_ref();
         if gone.superseded {
             EndReason::Superseded
-        } else if self.is_expired(meta, mark) || self.may_have_expired_unseen(gone) {
+        } else if self.is_expired(meta, mark) || self.had_expired(gone) || self.may_have_expired_unseen(gone) {
             EndReason::Expired
         } else if mark.is_some() {
             EndReason::Marked
@@ -45,6 +45,20 @@ impl Estate<'_> {
             let mut blocks = self.blocks_of(stream, meta.resolution).iter();
             blocks.all(|block| block.meta.interval.start >= meta.interval.end)
         })
+    }
+
+    /// The retention that was in force until now let it go; a change of the policy applies from when it was seen.
+    fn had_expired(&self, gone: &Gone<'_>) -> bool {
+        let Some(meta) = gone.past.meta.as_ref().filter(|_| gone.newly) else {
+            return false;
+        };
+        // what is declared for single streams has no history
+        if self.bucket_policy.stream_retention.iter().any(|(selector, _)| selector.matches(&meta.labels)) {
+            return false;
+        }
+        let mut history = self.past.retention.iter().filter(|seen| seen.resolution == meta.resolution);
+        let until_now = history.next_back().and_then(|seen| seen.retention_ms).filter(|retention| *retention > 0);
+        until_now.is_some_and(|retention| self.now > meta.interval.end.plus(retention))
     }
 
     /// Retention is undeclared, the oldest data went, and so much time passed between two passes that a mark may have

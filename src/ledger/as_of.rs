@@ -21,7 +21,7 @@ use crate::model::{
     UnknownObject,
 };
 
-const META: &str = "meta.json";
+pub(super) const META: &str = "meta.json";
 const DELETION_MARK: &str = "deletion-mark.json";
 const NO_COMPACT_MARK: &str = "no-compact-mark.json";
 const NO_DOWNSAMPLE_MARK: &str = "no-downsample-mark.json";

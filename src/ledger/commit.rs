@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use ulid::Ulid;
 
+use super::as_of::META;
 use super::metas::{MetaIds, Metas};
 use super::rows::{Names, ObjectTable, delete_objects, insert_objects, load_objects, write_marks};
 use super::{Access, Ledger, LedgerError, columns, findings, prune};
@@ -310,14 +311,17 @@ fn update_meta(connection: &Connection, stored: &Stored, block: &BlockView, ids:
     }
     let MetaState::Read { meta, problems } = &block.meta else { return Ok(()) };
     let was = Metas::new(connection).load_one(stored.id, block.ulid, &mut Interner::default())?;
-    if was.as_ref() == Some(&block.meta) {
-        return Ok(());
-    }
-    if stored.baseline_stands {
+    let says_the_same = was.as_ref() == Some(&block.meta);
+    // a file that was written again may say the same in other bytes: then too it is compared with the first from now on
+    let written_again = block.mutations.iter().any(|mutation| &*mutation.now.name == META);
+    if stored.baseline_stands && (written_again || !says_the_same) {
         // the very first one stays
         connection
             .prepare_cached("INSERT OR IGNORE INTO metas_first SELECT * FROM metas WHERE block = ?1")?
             .execute([stored.id])?;
+    }
+    if says_the_same {
+        return Ok(());
     }
     ids.write(connection, stored.id, block.ulid, meta.as_deref(), problems)
 }

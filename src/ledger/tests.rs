@@ -225,6 +225,22 @@ fn the_baseline_stands_from_when_meta_json_is_there() {
 }
 
 #[test]
+fn a_meta_json_that_says_the_same_in_other_bytes_is_kept_beside_the_first_too() {
+    let mut ledger = Ledger::in_memory().unwrap();
+    commit(&mut ledger, &view(T0, [block(1)]), BucketTransition::default());
+    let again = changed(block(1), |block| {
+        let was = block.objects.iter().find(|object| &*object.name == "meta.json").unwrap().clone();
+        let now = ObjectView { size: was.size + 40, etag: Some("other".into()), ..was.clone() };
+        for object in block.objects.iter_mut().filter(|object| object.name == was.name) {
+            *object = now.clone();
+        }
+        block.mutations = [Mutation { was, now, meta_difference: Some((Vec::new(), false)) }].into();
+    });
+    commit(&mut ledger, &view(T0.plus(HOUR_MS), [again]), BucketTransition::default());
+    assert_eq!(load(&ledger, T0).known.blocks[&ulid(1)].first_meta.as_deref(), Some(&meta(1)));
+}
+
+#[test]
 fn the_first_meta_json_is_kept_beside_the_last() {
     let mut ledger = Ledger::in_memory().unwrap();
     commit(&mut ledger, &view(T0, [block(1)]), BucketTransition::default());

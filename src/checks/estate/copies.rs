@@ -1,7 +1,9 @@
 //! Copies: members of a replica group that hold the same data, to judge by their sample counts.
 
 use super::{Estate, Group, Placed, Stream};
-use crate::model::{Interval, Resolution};
+use crate::checks::missing_object::missing_objects;
+use crate::checks::size_mismatch::wrong_sizes;
+use crate::model::{Interval, IntervalSet, Resolution};
 
 /// How many blocks on each side of the time in question are compared.
 const NEIGHBOURS: usize = 2;
@@ -67,13 +69,27 @@ impl Estate<'_> {
         };
         self.members(group).any(|other| {
             !std::ptr::eq(stream, other)
-                && other
-                    .coverage
-                    .get(&resolution)
-                    .is_some_and(|coverage| coverage.missing_from(time).iter().all(|gap| gap.len_ms() <= SLACK_MS))
+                && self.sound_coverage(other, resolution, time).missing_from(time).iter().all(is_slack)
                 && self.is_copy(group, stream, other, resolution, time)
         })
     }
+
+    /// What the blocks of a stream hold around `time` that can be relied on: not those that are about to be deleted,
+    /// nor those that lack an object or a part of one.
+    fn sound_coverage(&self, stream: &Stream, resolution: Resolution, time: Interval) -> IntervalSet {
+        let blocks = self.blocks_of(stream, resolution).iter();
+        let around = blocks.filter(|block| block.meta.interval.intersection(time).is_some());
+        let sound = around.filter(|block| {
+            let whole =
+                || missing_objects(block.view, block.meta).is_empty() && wrong_sizes(block.view, block.meta).is_empty();
+            !block.is_being_deleted() && (!block.settled || whole())
+        });
+        sound.flat_map(|block| block.cover.parts().iter().copied()).collect()
+    }
+}
+
+fn is_slack(gap: &Interval) -> bool {
+    gap.len_ms() <= SLACK_MS
 }
 
 /// Replicas do not start and end their blocks at the same sample.

@@ -163,12 +163,29 @@ impl Estate<'_> {
             },
         };
         let horizon = self.horizon(&stream.labels, resolution);
-        self.coverage(group, stream, resolution)
+        let coverage = self.coverage(group, stream, resolution);
+        let open_end = self.open_end(group, stream, resolution);
+        coverage
             .holes()
             .filter(|hole| hole.len_ms() > TOLERATED_MS && hole.start >= live_since)
             .filter(|hole| horizon.is_none_or(|horizon| hole.end > horizon))
             .filter(|hole| raw_horizon.is_none_or(|raw| hole.end <= raw))
+            .filter(|hole| open_end.is_some_and(|end| hole.end < end) && !self.is_misdated(stream, resolution, *hole))
             .collect()
+    }
+
+    /// Where the data ends that came in order. An out-of-order block may be cut for a window before the plain block of
+    /// the window before it is: what lies between them is not missing but due.
+    fn open_end(&self, group: &Group, stream: &Stream, resolution: Resolution) -> Option<TimestampMs> {
+        let whole = self.members(group).filter(|member| member.derived && member.labels == group.labels);
+        let blocks = whole.chain([stream]).flat_map(|member| self.blocks_of(member, resolution));
+        blocks.filter(|block| !block.meta.hinted).map(|block| block.meta.interval.end).max()
+    }
+
+    /// A block of the stream whose `meta.json` ends before it begins may hold this time, to judge by its ULID.
+    fn is_misdated(&self, stream: &Stream, resolution: Resolution, missing: Interval) -> bool {
+        let mut blocks = self.blocks_of(stream, resolution).iter();
+        blocks.any(|block| block.meta.interval.is_empty() && Self::ulid_matches(block.ulid(), missing))
     }
 
     fn live_since(&self, group: &Group, stream: &Stream, resolution: Resolution) -> Option<TimestampMs> {

@@ -73,7 +73,7 @@ pub(super) fn work_out(estate: &Estate<'_>, stream: &Stream) -> WorkedOut {
         (!set.is_empty()).then_some((resolution, set))
     });
 
-    let newest = raw.iter().filter(|block| !estate.is_ahead(block)).map(|block| newest_sample(block)).max();
+    let newest = raw.iter().filter_map(|block| newest_sample(estate, block)).max();
     WorkedOut {
         derived: produced == 0 && remembered.is_none(),
         ruler: produced > 0 && ruled == produced,
@@ -84,10 +84,17 @@ pub(super) fn work_out(estate: &Estate<'_>, stream: &Stream) -> WorkedOut {
     }
 }
 
-/// An out-of-order block ends on the grid, which may lie ahead of its cut; its samples cannot.
-fn newest_sample(block: &Placed<'_>) -> TimestampMs {
-    let end = block.meta.interval.end;
-    if block.meta.hinted { end.min(ulid_time(block.ulid())) } else { end }
+/// An out-of-order block ends on the grid, which may lie ahead of its cut; its samples cannot. Nor can those of a block
+/// that claims to reach into the future, unless its cut is dated there as well: then it says nothing.
+fn newest_sample(estate: &Estate<'_>, block: &Placed<'_>) -> Option<TimestampMs> {
+    let (end, cut) = (block.meta.interval.end, ulid_time(block.ulid()));
+    if estate.is_ahead(block) {
+        (cut <= estate.now).then(|| end.min(cut))
+    } else if block.meta.hinted {
+        Some(end.min(cut))
+    } else {
+        Some(end)
+    }
 }
 
 /// The commonest span of plain level-1 blocks, rounded to the grid.
