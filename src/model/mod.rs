@@ -5,11 +5,12 @@ mod block;
 mod coverage;
 mod document;
 mod environment;
-mod fact;
+
 mod finding;
 mod intern;
 mod interval;
 mod labels;
+mod need;
 mod objstore;
 mod past;
 mod selector;
@@ -25,11 +26,11 @@ pub use block::{
 pub use coverage::{BlockCoverage, BucketCoverage, CoverageDocument, StreamCoverage, TimelineCoverage};
 pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
 pub use environment::Environment;
-pub use fact::{Fact, Need};
 pub use finding::{Evidence, Finding, Severity, Subject};
 pub use intern::Interner;
 pub use interval::{Interval, IntervalSet};
 pub use labels::Labels;
+pub use need::Need;
 pub use objstore::{
     AzureSettings, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider, ProviderSettings,
     S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,

@@ -72,7 +72,7 @@ fn hint(kind: ErrorKind, fault: &Fault, doing: Doing<'_>) -> Option<&'static str
         "ExpiredToken" | "TokenRefreshRequired" | "RequestExpired" => {
             "the credentials have expired: renew `session_token` or the source that it came from"
         }
-        "InvalidToken" => "the storage does not know this session token: check `session_token`",
+        "InvalidToken" => "the storage does not know the session token: check `session_token`",
         "RequestTimeTooSkewed" => "this machine's clock and the storage's differ: check both",
         "AccessDenied" if doing.key.is_some() => "the credentials need `s3:GetObject` on the bucket's objects",
         "AccessDenied" => "the credentials need `s3:ListBucket` on the bucket, and `s3:GetObject` on its objects",

@@ -1,0 +1,15 @@
+//! The kinds of facts that a judgement can rest on.
+
+/// A kind of fact that a check rests on. Where it is not wholly known for a bucket, findings of that check that are
+/// no longer reported stay open: nothing is resolved by ignorance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// A complete listing.
+    Listing,
+    /// Every `meta.json` that was listed.
+    Metas,
+    /// Every mark that was listed.
+    Marks,
+    /// What the ledger holds.
+    Ledger,
+}
