@@ -183,3 +183,80 @@ fn a_finding_ends_when_it_is_mended() {
     estate.sparse(&blocks[6].key("index"), blocks[6].index, blocks[6].uploaded);
     estate.scan(t(LATER) + 5 * MINUTE).healthy().notes(&[]);
 }
+
+#[test]
+fn a_downsampled_block_goes_without_a_word() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let raw = compact(&stream.blocks("01-01", "01-03"));
+    let fine = crate::shapes::downsample(&raw, 300_000);
+    let mut blocks = vec![raw, fine.clone()];
+    blocks.extend(stream.blocks("01-03", "01-05"));
+    let estate = Estate::with(&blocks).remembering();
+    estate.scan("01-05T01:30").healthy();
+    estate.delete(&[fine]);
+    estate
+        .scan("01-05T02:30")
+        .says(&["critical block_vanished cluster=eu1 5m 2d@01-01T00:00/5m 01-01T00:00..01-03T00:00"]);
+}
+
+#[test]
+fn meta_json_breaks_later() {
+    let (estate, blocks) = seen();
+    estate.file(&blocks[6].key("meta.json"), b"{\"ulid\": ", "01-03T01:40");
+    let lines = estate.scan(LATER).loud();
+    assert!(
+        lines.iter().any(|line| line.starts_with("critical meta_invalid cluster=eu1 raw 2h@01-01T12:00")),
+        "{lines:?}"
+    );
+    // what was known of it stays known, so that it leaves no hole; and it is not what it was
+    let rest = lines.iter().filter(|line| !line.contains("meta_invalid") && !line.contains("object_mutated"));
+    assert_eq!(rest.count(), 0, "{lines:?}");
+}
+
+#[test]
+fn a_partial_upload_is_cleared_away_and_the_hole_stays() {
+    let blocks = steady("cluster=eu1");
+    let estate = Estate::with(&blocks).remembering();
+    estate.delete_object(&blocks[6], "meta.json");
+    assert_eq!(estate.scan(NOW).loud().len(), 2);
+    estate.delete(&blocks[6..7]);
+    estate.scan(LATER).says(&[HOLE]);
+    estate.scan("01-03T02:40").says(&[HOLE]);
+}
+
+#[test]
+fn the_oldest_data_goes_before_its_declared_retention() {
+    let blocks = steady("cluster=eu1");
+    let estate = Estate::with(&blocks).config("retention: {raw: 30d}\n").remembering();
+    estate.scan(NOW).healthy();
+    estate.delete(&blocks[..3]);
+    let lines = estate.scan(LATER).loud();
+    assert!(lines.iter().any(|line| line.starts_with("critical retention_premature cluster=eu1 raw")), "{lines:?}");
+    let rest = lines.iter().filter(|line| !line.contains("retention_premature") && !line.contains("block_vanished"));
+    assert_eq!(rest.count(), 0, "{lines:?}");
+}
+
+#[test]
+fn a_loss_while_nobody_looked_for_days() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let (mut estate, blocks) = seen();
+    // a mark may have come and gone, but nothing accounts for a block in the middle
+    estate.put(&stream.blocks("01-03", "01-09"));
+    estate.delete(&blocks[6..7]);
+    let lines = estate.scan("01-09T01:30").loud();
+    assert_eq!(lines, ["critical block_vanished cluster=eu1 raw 2h@01-01T12:00 01-01T12:00..01-01T14:00", HOLE]);
+}
+
+#[test]
+fn a_loss_that_heals_by_itself_when_the_data_expires() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let blocks = steady("cluster=eu1");
+    let mut estate = Estate::with(&blocks).config("retention: {raw: 3d}\n").remembering();
+    estate.scan(NOW).healthy();
+    estate.delete(&blocks[6..7]);
+    assert_eq!(estate.scan(LATER).loud().len(), 2);
+    estate.put(&stream.blocks("01-03", "01-05"));
+    estate.delete(&blocks[..6]);
+    estate.delete(&blocks[7..12]);
+    estate.scan("01-05T01:30").healthy();
+}

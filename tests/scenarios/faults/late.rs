@@ -169,3 +169,31 @@ fn overlaps_are_noted_where_the_compactor_merges_them() {
     report.healthy();
     assert!(report.quiet().len() == 1 && report.quiet()[0].starts_with("info overlap"), "{:?}", report.quiet());
 }
+
+#[test]
+fn vertical_compaction_can_be_declared() {
+    let mut blocks = steady("cluster=eu1");
+    blocks.push(blocks[6].clone().twin(1));
+    let estate = Estate::with(&blocks).demands(&["vertical_compaction: true"]);
+    estate.scan(NOW).healthy().notes(&["info overlap cluster=eu1 raw 01-01T12:00..01-01T14:00"]);
+    let estate = estate.demands(&["vertical_compaction: false"]);
+    estate.scan(NOW).says(&["warning overlap cluster=eu1 raw 01-01T12:00..01-01T14:00"]);
+}
+
+#[test]
+fn checks_are_set_as_the_configuration_says() {
+    let estate = Estate::with(&steady("cluster=eu1")).config("checks: {upload_lag: {severity: info}}\n");
+    assert_eq!(estate.scan("01-03T09:00").healthy().quiet().len(), 1);
+    let estate = estate.config("checks: {upload_lag: {enabled: false}}\n");
+    estate.scan("01-03T09:00").healthy().notes(&[]);
+    let overriding = "checks: {upload_lag: {overrides: [{match: '{cluster=\"eu1\"}', enabled: false}]}}\n";
+    estate.config(overriding).scan("01-03T09:00").healthy().notes(&[]);
+}
+
+#[test]
+fn a_given_up_stream_by_its_own_measure() {
+    let config = "streams:\n- match: '{cluster=\"eu1\"}'\n  retire_after: 12h\n";
+    let estate = Estate::with(&steady("cluster=eu1")).config(config);
+    assert_eq!(estate.scan("01-03T11:00").loud().len(), 1);
+    estate.scan("01-03T13:00").healthy();
+}

@@ -182,12 +182,7 @@ fn data_goes_before_its_retention() {
     estate.scan("01-11T01:30").healthy();
     // a compactor with another flag marks the oldest and deletes them in time
     for block in &blocks[..6] {
-        let text = format!(
-            r#"{{"id":"{}","version":1,"details":"block exceeding retention of 168h0m0s","deletion_time":{}}}"#,
-            block.ulid,
-            t("01-11T02:00") / 1_000
-        );
-        estate.file(&block.key("deletion-mark.json"), text.as_bytes(), "01-11T02:00");
+        estate.mark_expired(block, 7 * DAY, "01-11T02:00");
     }
     let lines = estate.scan("01-11T02:30").loud();
     assert!(

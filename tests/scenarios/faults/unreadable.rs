@@ -62,3 +62,20 @@ fn a_ledger_that_is_none() {
     let missing = "critical missing_object cluster=eu1 raw 2h@01-01T12:00 object=index 01-01T12:00..01-01T14:00";
     estate.scan(NOW).says(&["warning ledger_failing", missing]);
 }
+
+#[test]
+fn one_of_two_buckets_is_not_there() {
+    let blocks = steady("cluster=eu1");
+    let estate = Estate::with(&blocks);
+    estate.delete_object(&blocks[6], "index");
+    let config = "buckets:\n- {name: here, objstore_config_file: objstore.yaml}\n\
+        - {name: there, objstore_config: {type: FILESYSTEM, config: {directory: /nowhere/at/all}}}\n";
+    let estate = estate.demands(&["new: false"]).config(config);
+    let report = estate.scan(NOW);
+    assert_eq!(report.code, 2);
+    let lines = report.loud();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("critical missing_object") && lines[1].ends_with("bucket_unreachable"), "{lines:?}");
+    assert_eq!(report.only("bucket_unreachable")["bucket"], "there");
+    assert_eq!(report.document["summary"]["buckets"], 2);
+}

@@ -171,3 +171,35 @@ fn a_deleted_stream_whose_marks_are_young_and_whose_data_has_expired() {
     }
     estate.scan(NOW).healthy();
 }
+
+#[test]
+fn nothing_but_downsampled_blocks() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let start = next_days("02-01", 14);
+    let raw = two_days(&stream, start, 14);
+    let fine: Vec<Block> = raw.iter().map(|block| downsample(block, 300_000)).collect();
+    let coarse: Vec<Block> = fine.chunks(7).map(|parts| downsample(&compact(parts), 3_600_000)).collect();
+    let at = start + 40 * DAY;
+    for config in ["{}\n", "retention: {raw: 7d, 5m: 0s, 1h: 0s}\n"] {
+        Estate::with(&[&fine[..], &coarse].concat()).config(config).scan(at).healthy();
+        Estate::with(&coarse).config(config).scan(at).healthy();
+    }
+}
+
+#[test]
+fn expired_blocks_on_their_way_out() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let blocks = stream.blocks("01-01", "01-08");
+    let mut estate = Estate::with(&blocks).config("retention: {raw: 6d}\n").remembering();
+    estate.scan("01-08T01:30").healthy();
+    estate.mark_deleted(&blocks[..8], "01-08T01:40");
+    estate.scan("01-08T02:30").healthy().notes(&[]);
+    estate.put(&stream.blocks("01-08", "01-10T02:00"));
+    estate.mark_deleted(&blocks[8..24], "01-09T12:00");
+    for object in ["meta.json", "chunks/000001", "index", "deletion-mark.json"] {
+        estate.delete_object(&blocks[0], object);
+        estate.scan("01-10T03:30").healthy().notes(&[]);
+    }
+    estate.delete(&blocks[1..8]);
+    estate.scan("01-10T03:40").healthy().notes(&[]);
+}

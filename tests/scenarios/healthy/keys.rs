@@ -81,3 +81,19 @@ fn labels_of_every_kind() {
         Estate::with(&Stream::sidecar(labels).blocks("01-01", "01-03")).scan(NOW).healthy();
     }
 }
+
+#[test]
+fn a_bucket_behind_a_prefix_beside_another() {
+    let mut estate = Estate::new();
+    let shared = estate.path("").join("team/metrics");
+    let mut inner = Estate::at(&shared);
+    inner.put(&steady("cluster=eu1"));
+    // what lies beside it belongs to somebody else, and is broken
+    estate.put_partial(&steady("cluster=us1")[3]);
+    let objstore =
+        format!("type: filesystem\nprefix: /team/metrics/\nconfig:\n  directory: {}\n", estate.path("").display());
+    std::fs::write(estate.folder().join("objstore.yaml"), objstore).unwrap();
+    let report = estate.scan(NOW);
+    report.healthy().notes(&[]);
+    assert_eq!(report.document["summary"]["blocks"], 24);
+}

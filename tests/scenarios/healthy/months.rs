@@ -102,3 +102,63 @@ fn late_samples_and_a_cluster_that_ends() {
         days: 17,
     });
 }
+
+#[test]
+fn retention_that_nobody_declared() {
+    let streams = ["cluster=eu1 replica=a", "cluster=eu1 replica=b"].map(Stream::sidecar);
+    for pause in [None, Some((t("02-15T03:00"), t("02-20T03:00")))] {
+        play(Month {
+            producers: streams.iter().map(|stream| blocks(stream, 28)).collect(),
+            settings: CompactorSettings {
+                retention: [Some(6 * DAY), Some(12 * DAY), None],
+                ..CompactorSettings::default()
+            },
+            config: "{}\n",
+            pause,
+            days: 26,
+        });
+    }
+}
+
+#[test]
+fn deduplicated_replicas_with_retention_and_late_samples() {
+    let streams = ["cluster=eu1 replica=a", "cluster=eu1 replica=b"].map(Stream::sidecar);
+    let late = streams.iter().flat_map(|stream| {
+        (1..20_i64).map(move |day| {
+            let from = t(START) + day * DAY;
+            stream.block(from - 4 * HOUR, from - 2 * HOUR).samples(400).cut(from + HOUR).hinted()
+        })
+    });
+    let mut producers: Vec<Vec<Block>> = streams.iter().map(|stream| blocks(stream, 22)).collect();
+    producers.push(late.collect());
+    play(Month {
+        producers,
+        settings: CompactorSettings {
+            deduplicate: Some("replica"),
+            retention: [Some(8 * DAY), None, None],
+            ..CompactorSettings::default()
+        },
+        config: "retention: {raw: 8d, 5m: 0s, 1h: 0s}\n",
+        pause: Some((t("02-12T03:00"), t("02-17T03:00"))),
+        days: 20,
+    });
+}
+
+#[test]
+fn tenants_of_receivers_that_come_and_go() {
+    let hashring = [("r0", 240_000), ("r1", 90_000), ("r2", 150_000)];
+    let producers = hashring.map(|(replica, rate)| {
+        let stream =
+            |tenant: &str| Stream::receive(&format!("receive_replica={replica} tenant_id={tenant}")).rate(rate);
+        let mut all = blocks(&stream("steady"), 24);
+        all.extend(stream("late").blocks(t(START) + 5 * DAY + 6 * HOUR, t(START) + 24 * DAY));
+        all
+    });
+    play(Month {
+        producers: producers.to_vec(),
+        settings: CompactorSettings { retention: [Some(10 * DAY), None, None], ..CompactorSettings::default() },
+        config: "retention: {raw: 10d, 5m: 0s, 1h: 0s}\n",
+        pause: None,
+        days: 20,
+    });
+}

@@ -1,6 +1,6 @@
 //! What sidecars, receivers and rulers upload when all is well.
 
-use crate::shapes::{Estate, HOUR, MINUTE, Stream, UploadTime, t};
+use crate::shapes::{Estate, HOUR, MINUTE, Stream, UploadTime, compact, t};
 use crate::{NOW, steady};
 
 #[test]
@@ -220,4 +220,62 @@ fn a_stream_given_up_long_ago() {
     let mut blocks = steady("cluster=eu1");
     blocks.extend(Stream::sidecar("cluster=old").blocks("2025-11-01T00:00:00Z", "2025-11-03T00:00:00Z"));
     Estate::with(&blocks).scan(NOW).healthy();
+}
+
+#[test]
+fn a_receiver_that_is_restarted_flushes_its_head() {
+    let stream = Stream::receive("replica=r0 tenant_id=t");
+    let mut blocks = stream.blocks("01-01", "01-02T12:00");
+    // flushed on shutdown: cut at its newest sample, three times in two hours
+    for (from, to) in [("01-02T12:00", "01-02T12:41"), ("01-02T12:42", "01-02T13:15"), ("01-02T13:16", "01-02T13:50")] {
+        blocks.push(stream.block(from, t(to) + 1).cut(t(to) + 900));
+    }
+    blocks.push(stream.block("01-02T13:51", "01-02T14:00").cut("01-02T16:52"));
+    blocks.extend(stream.blocks("01-02T14:00", "01-03"));
+    Estate::with(&blocks).scan(NOW).healthy().notes(&[]);
+}
+
+#[test]
+fn local_compaction_that_was_uploaded_when_the_sidecar_came() {
+    let stream = Stream::sidecar("cluster=eu1");
+    // Prometheus' own ranges: 6h and 18h
+    let six = |from: i64| compact(&stream.blocks(from, from + 6 * HOUR));
+    let eighteen = compact(&[0, 6, 12].map(|hours| six(t("01-01") + hours * HOUR)));
+    let mut blocks = vec![eighteen, six(t("01-01T18:00"))];
+    for block in &mut blocks {
+        block.source = "sidecar".to_owned();
+        *block = block.clone().uploaded("01-02T00:30");
+    }
+    blocks.extend(stream.blocks("01-02", "01-03"));
+    Estate::with(&blocks).scan(NOW).healthy().notes(&[]);
+}
+
+#[test]
+fn a_replica_that_moved_to_another_name() {
+    let mut blocks = steady("cluster=eu1 replica=a");
+    blocks.extend(Stream::sidecar("cluster=eu1 replica=b").blocks("01-01", "01-02T06:00"));
+    blocks.extend(Stream::sidecar("cluster=eu1 replica=c").blocks("01-02T06:00", "01-03"));
+    Estate::with(&blocks).scan(NOW).healthy().notes(&["info stream_replaced cluster=eu1,replica=b raw"]);
+}
+
+#[test]
+fn a_sidecar_cut_off_from_the_storage_for_ten_days() {
+    let stream = Stream::sidecar("cluster=eu1");
+    let blocks = stream.blocks("01-01", "01-13");
+    let late: Vec<_> = blocks
+        .into_iter()
+        .map(|block| if block.min >= t("01-02") { block.uploaded("01-13T01:05") } else { block })
+        .collect();
+    Estate::with(&late).scan("01-13T02:00").healthy().notes(&[]);
+}
+
+#[test]
+fn labels_that_only_tell_replicas_apart_are_as_configured() {
+    let mut blocks = steady("cluster=eu1 pod=p0");
+    blocks.extend(Stream::sidecar("cluster=eu1 pod=p1").blocks("01-01", "01-03"));
+    blocks.remove(6);
+    let own = Estate::with(&blocks).scan(NOW);
+    own.says(&["critical coverage_gap cluster=eu1,pod=p0 raw 01-01T12:00..01-01T14:00"]);
+    let told = Estate::with(&blocks).demands(&["replica_labels: [pod]"]).scan(NOW);
+    told.says(&["warning coverage_gap cluster=eu1,pod=p0 raw 01-01T12:00..01-01T14:00"]);
 }

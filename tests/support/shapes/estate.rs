@@ -188,6 +188,17 @@ impl Estate {
         self.file(&block.key(mark.file()), text.as_bytes(), at);
     }
 
+    /// Marks a block for deletion because it has outlived the retention.
+    pub fn mark_expired(&self, block: &Block, retention: i64, at: impl At) {
+        let (at, hours) = (at.ms(), retention / super::time::HOUR);
+        let text = format!(
+            r#"{{"id":"{}","version":1,"details":"block exceeding retention of {hours}h0m0s","deletion_time":{}}}"#,
+            block.ulid,
+            at / 1_000
+        );
+        self.file(&block.key("deletion-mark.json"), text.as_bytes(), at);
+    }
+
     /// Marks blocks for deletion.
     pub fn mark_deleted(&self, blocks: &[Block], at: impl At) {
         let at = at.ms();

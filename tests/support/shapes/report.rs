@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Output;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ impl Report {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let document = serde_json::from_str(&stdout)
             .unwrap_or_else(|error| panic!("scan at {} printed no document ({error}):\n{stdout}\n{stderr}", short(at)));
+        check_form(&document);
         Self { code: output.status.code().unwrap_or(-1), document, stdout, names: names.clone() }
     }
 
@@ -108,6 +110,31 @@ impl Report {
             words.push(format!("by {}", moment(&finding["deadline"])));
         }
         words.join(" ")
+    }
+}
+
+/// What holds of every document: the committed schema, the order, and that each finding is one.
+fn check_form(document: &Value) {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scan.schema.json"));
+        jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
+    });
+    let errors: Vec<String> = SCHEMA.iter_errors(document).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0], "{document:#}");
+
+    let findings = document["findings"].as_array().unwrap();
+    let mut fingerprints: Vec<&str> = findings.iter().map(|finding| text(finding, "fingerprint")).collect();
+    fingerprints.sort_unstable();
+    assert!(fingerprints.windows(2).all(|pair| pair[0] != pair[1]), "two findings are one: {findings:#?}");
+    let rank = |finding: &Value| {
+        let severity = ["critical", "warning", "info"].iter().position(|name| *name == text(finding, "severity"));
+        (severity, text(finding, "check").to_owned())
+    };
+    assert!(findings.is_sorted_by_key(rank), "not in order: {findings:#?}");
+    for finding in findings {
+        let (message, remedy) = (text(finding, "message"), text(finding, "remedy"));
+        assert!(!message.ends_with('.') && !message.contains('\n'), "{message}");
+        assert!(!remedy.is_empty() && !remedy.ends_with('.'), "{remedy}");
     }
 }
 

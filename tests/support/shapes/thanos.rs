@@ -72,16 +72,7 @@ impl Compactor {
             self.downsample(estate, now, 0, FIVE_MINUTES, 40 * HOUR);
             self.downsample(estate, now, FIVE_MINUTES, ONE_HOUR, 10 * DAY);
         }
-        let expired = |block: &Block| {
-            let idx = match block.resolution {
-                0 => 0,
-                FIVE_MINUTES => 1,
-                _ => 2,
-            };
-            self.settings.retention[idx].is_some_and(|retention| now > block.max + retention)
-        };
-        let expired: Vec<Block> = self.live.iter().filter(|block| expired(block)).cloned().collect();
-        self.retire(estate, &expired, now);
+        self.apply_retention(estate, now);
     }
 
     /// Labels as the compactor groups by them.
@@ -130,6 +121,17 @@ impl Compactor {
         };
         let made: Vec<Block> = self.live.iter().filter(lacking).map(|block| downsample(block, to).cut(now)).collect();
         self.upload(estate, &made);
+    }
+
+    fn apply_retention(&mut self, estate: &Estate, now: i64) {
+        for (resolution, retention) in [0, FIVE_MINUTES, ONE_HOUR].into_iter().zip(self.settings.retention) {
+            let Some(retention) = retention else { continue };
+            let expired = |block: &Block| block.resolution == resolution && now > block.max + retention;
+            for block in self.live.extract_if(.., |block| expired(block)) {
+                estate.mark_expired(&block, retention, now);
+                self.marked.push((block, now));
+            }
+        }
     }
 
     fn retire(&mut self, estate: &Estate, blocks: &[Block], now: i64) {
