@@ -62,8 +62,8 @@ fn judge(scope: &Scope<'_>, view: &BlockView, placed: Option<&Placed<'_>>, probl
         None => "Thanos does not use the block as it should".to_owned(),
     };
     let message = format!("`meta.json` of block {ulid} is wrong: {}; {consequence}", texts.join("; "));
-    let remedy = "put the right `meta.json` back from the producer's local block, from versioning or from a copy of \
-                  the bucket, before a compactor runs";
+    let remedy = "bring the right `meta.json` back from versioning or a copy of the bucket before a compactor runs; the \
+                  producer's own lacks the `thanos` section with the external labels";
     let finding = match placed {
         Some(block) => {
             let severity = scope.severity_of_block(block);

@@ -32,11 +32,11 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>) -> Option<Finding> {
             span(block.meta.interval),
         ),
         if severity == Severity::Critical {
-            "look whether the producer still has the block locally: delete the damaged one here and let it be uploaded \
-             again; else bring the object back from versioning or a copy of the bucket"
+            "while the producer has the block locally, copy `index` and `chunks/` from there; else bring the object back \
+             from versioning or a copy of the bucket"
         } else {
-            "another block or replica holds the data: delete this block while its producer still has it and let it be \
-             uploaded again, else mark it for deletion so that the compactor can go on"
+            "another block or replica holds the data: copy the object from the producer, or mark this block for deletion \
+             so that the compactor can go on"
         },
     );
     if missing.len() == 1 {

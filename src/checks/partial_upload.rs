@@ -50,11 +50,13 @@ fn judge(scope: &Scope<'_>, block: &BlockView, losses: &Losses) -> Option<Findin
     let missing = losses.matching(block.ulid);
     let cut = moment(ulid_time(block.ulid));
     let objects = block.objects.len();
-    let age = format_duration_ms(scope.now().since(newest).max(0));
+    // what is dated later than the judged time has no age
+    let age = scope.now().since(newest);
+    let age = if age < 0 { String::new() } else { format!(", the newest {} old", format_duration_ms(age)) };
     let was_whole = estate.past.blocks.get(&block.ulid).is_some_and(|past| past.complete);
     let what = if was_whole { "lost its `meta.json`" } else { "was never uploaded completely: it has no `meta.json`" };
     let deletion = removal.map_or_else(String::new, |at| format!("; the compactor deletes it after {}", moment(at)));
-    let message = format!("block {} (cut {cut}, {objects} objects, the newest {age} old) {what}{deletion}", block.ulid);
+    let message = format!("block {} (cut {cut}, {objects} objects{age}) {what}{deletion}", block.ulid);
     let remedy = match missing {
         Some(_) => {
             "read the producer's log (sidecar, receive or ruler) and let it finish; while the block is in its local \
