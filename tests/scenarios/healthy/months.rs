@@ -36,6 +36,10 @@ fn play(month: Month) {
             let report = estate.scan(now);
             assert_eq!(report.loud(), [""; 0], "at {}: {:#?}", short(now), report.findings());
         }
+        if step % 7 == 0 {
+            let report = estate.scan_afresh(now);
+            assert_eq!(report.loud(), [""; 0], "at first sight at {}: {:#?}", short(now), report.findings());
+        }
     }
     assert!(compactor.live().iter().any(|block| block.level > 2), "nothing was compacted");
 }
@@ -161,4 +165,50 @@ fn tenants_of_receivers_that_come_and_go() {
         pause: None,
         days: 20,
     });
+}
+
+/// A number from 0 to `below`, always the same for the same seed and turn.
+fn chance(seed: u64, turn: i64, below: u64) -> i64 {
+    let mixed = (seed ^ turn.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    i64::try_from((mixed ^ (mixed >> 29)) % below).unwrap()
+}
+
+/// Blocks of a producer that is restarted now and then, whose blocks begin with their first sample and whose uploads
+/// take their time.
+fn restless(stream: &Stream, seed: u64, days: i64) -> Vec<Block> {
+    let mut made = Vec::new();
+    for window in 0..days * 12 {
+        let start = t(START) + window * 2 * HOUR;
+        let (first, end) = (start + chance(seed, window, 15_000), start + 2 * HOUR);
+        let delay = MINUTE * chance(seed + 1, window, 40);
+        if chance(seed + 2, window, 6) == 0 {
+            // down for up to a quarter of an hour, and the head after an empty start is cut later
+            let down = start + MINUTE * (20 + chance(seed + 3, window, 60));
+            let up = down + MINUTE * chance(seed + 4, window, 14);
+            made.push(stream.block(first, down).cut(end + HOUR).uploaded(end + HOUR + delay));
+            made.push(stream.block(up, end).cut(up + 3 * HOUR).uploaded(up + 3 * HOUR + delay));
+        } else {
+            made.push(stream.block(first, end).uploaded(end + HOUR + delay));
+        }
+    }
+    made
+}
+
+#[test]
+fn restarts_and_slow_uploads() {
+    for seed in 1..=2 {
+        let streams = ["cluster=eu1 replica=a", "cluster=eu1 replica=b"].map(Stream::sidecar);
+        let producers = streams.iter().zip([seed, seed + 100]).map(|(stream, seed)| restless(stream, seed, 16));
+        play(Month {
+            producers: producers.collect(),
+            settings: CompactorSettings {
+                deduplicate: (seed % 2 == 0).then_some("replica"),
+                retention: [Some(7 * DAY), None, None],
+                ..CompactorSettings::default()
+            },
+            config: "retention: {raw: 7d, 5m: 0s, 1h: 0s}\n",
+            pause: None,
+            days: 14,
+        });
+    }
 }

@@ -231,8 +231,23 @@ impl Estate {
         Report::new(&output, &self.names, at)
     }
 
+    /// Scans as of `at` as if the bucket had never been seen.
+    pub fn scan_afresh(&self, at: impl At) -> Report {
+        let at = at.ms();
+        let output = self.stateless(&["scan", "--output", "json"], at).output().unwrap();
+        Report::new(&output, &self.names, at)
+    }
+
     /// The binary with this command, the estate's files and `--at`.
     pub fn command(&self, arguments: &[&str], at: i64) -> Command {
+        let mut command = self.stateless(arguments, at);
+        if self.state {
+            command.arg("--state").arg(self.folder().join("state.db"));
+        }
+        command
+    }
+
+    fn stateless(&self, arguments: &[&str], at: i64) -> Command {
         let folder = self.folder();
         let mut command = Command::new(env!("CARGO_BIN_EXE_blockwarden"));
         command.args(arguments).args(["--at", &rfc3339(at)]);
@@ -241,9 +256,6 @@ impl Estate {
         }
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
-        }
-        if self.state {
-            command.arg("--state").arg(folder.join("state.db"));
         }
         command
     }
