@@ -58,6 +58,11 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>) -> Option<Finding> {
     Some(finding.with_severity(severity).with("sizes", sizes))
 }
 
+/// Whether Prometheus takes an object for a segment: it goes by numbers for names, and passes everything else over.
+fn is_segment(name: &str) -> bool {
+    name.strip_prefix("chunks/").is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Objects whose size is not what `files[]` says, or is too small for what they are.
 pub(super) fn wrong_sizes<'a>(view: &'a BlockView, meta: &BlockMeta) -> Vec<Wrong<'a>> {
     let expected = |name: &str| {
@@ -67,7 +72,7 @@ pub(super) fn wrong_sizes<'a>(view: &'a BlockView, meta: &BlockMeta) -> Vec<Wron
     let shortest = |name: &str| {
         if name == "index" {
             SHORTEST_INDEX
-        } else if name.starts_with("chunks/") {
+        } else if is_segment(name) {
             SHORTEST_SEGMENT
         } else {
             0
@@ -123,6 +128,25 @@ mod tests {
             let ulid = resize(&mut kit, name, size);
             kit.edit_meta(ulid, |meta| meta.files = None);
             assert_eq!(kit.run(CHECK.id).len(), fires, "{name} of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_no_segment_may_have_any_size() {
+        for (name, fires) in
+            [("chunks/000002", 1), ("chunks/", 0), ("chunks//x", 0), ("chunks/a/000002", 0), ("chunks/.keep", 0)]
+        {
+            let mut kit = Kit::healthy(49);
+            let ulid = *kit.view.blocks.keys().next().unwrap();
+            kit.edit(ulid, |block| {
+                let mut stray = block.objects.first().unwrap().clone();
+                (stray.name, stray.size) = (name.into(), 1);
+                let mut objects = std::mem::take(&mut block.objects).into_vec();
+                objects.push(stray);
+                objects.sort_by(|a, b| a.name.cmp(&b.name));
+                block.objects = objects.into();
+            });
+            assert_eq!(kit.run(CHECK.id).len(), fires, "{name}");
         }
     }
 }
