@@ -1,7 +1,7 @@
 //! The ledger as a cycle uses it: what failed once is said once, and the work goes on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ulid::Ulid;
@@ -56,11 +56,13 @@ impl Memory {
                 memory.writes = true;
             }
             Err(LedgerError::Locked { .. }) => {
-                memory.ledger = Ledger::open(path, Access::Read)?;
-                memory.notes.push(format!(
-                    "another process writes to the ledger `{}`: this pass reads it and adds nothing",
-                    path.display()
-                ));
+                let what = if let Some(ledger) = beside_writer(path)? {
+                    memory.ledger = ledger;
+                    "this pass reads it and adds nothing"
+                } else {
+                    "there is nothing in it yet, so this pass is judged without a past, and adds nothing"
+                };
+                memory.notes.push(format!("another process writes to the ledger `{}`: {what}", path.display()));
             }
             Err(error @ (LedgerError::Newer { .. } | LedgerError::Older { .. } | LedgerError::Open { .. })) => {
                 return Err(error);
@@ -104,6 +106,16 @@ impl Memory {
     }
 }
 
+/// The ledger for reading; `None` where its writer has only begun to make it.
+fn beside_writer(path: &Path) -> Result<Option<Ledger>, LedgerError> {
+    match Ledger::open(path, Access::Read) {
+        Ok(ledger) => Ok(Some(ledger)),
+        Err(LedgerError::Empty { .. }) => Ok(None),
+        Err(LedgerError::Open { .. }) if path.try_exists().is_ok_and(|exists| !exists) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// An error with all of its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -113,4 +125,29 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn beside_a_writer_that_has_only_begun_there_is_no_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let lease = File::create(folder.path().join("ledger.db.lock")).unwrap();
+        lease.lock().unwrap();
+        for exists in [false, true] {
+            if exists {
+                fs::write(&path, "").unwrap();
+            }
+            let memory = Memory::open(&State::File(path.clone())).unwrap();
+            assert!(!memory.writes && memory.failure.is_none());
+            assert!(memory.notes[0].contains("nothing in it yet"), "{:?}", memory.notes);
+        }
+        fs::write(&path, "something else").unwrap();
+        assert!(matches!(Memory::open(&State::File(path)), Err(LedgerError::NotALedger { .. })));
+    }
 }

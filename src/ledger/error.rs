@@ -27,6 +27,12 @@ pub enum LedgerError {
         /// What it is instead.
         why: String,
     },
+    /// Made and not written to yet, and opened for reading.
+    #[error("the ledger `{}` is empty: nothing was written to it yet", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// Parts of the file are missing or overwritten.
     #[error(
         "the ledger `{}` is damaged: move it and its `-wal` away, then restore a copy or start with an empty one",

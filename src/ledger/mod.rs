@@ -134,7 +134,7 @@ impl Ledger {
                 });
             }
             (State::Empty, Access::Read) => {
-                return Err(LedgerError::NotALedger { path: path.to_owned(), why: "it is empty".to_owned() });
+                return Err(LedgerError::Empty { path: path.to_owned() });
             }
             (State::Empty, Access::Write) => 0,
             (State::Version(found), _) if found > supported => {

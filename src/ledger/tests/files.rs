@@ -112,7 +112,7 @@ fn what_is_no_ledger_is_left_alone() {
     // an empty file may become one, but is none
     let folder = Folder::new();
     fs::write(folder.ledger(), "").unwrap();
-    assert_eq!(failure(Ledger::open(&folder.ledger(), Access::Read)).0, "NotALedger");
+    assert_eq!(failure(Ledger::open(&folder.ledger(), Access::Read)).0, "Empty");
     Ledger::open(&folder.ledger(), Access::Write).unwrap();
 }
 
