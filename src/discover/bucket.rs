@@ -123,4 +123,6 @@ pub enum ErrorKind {
     Unavailable,
     /// The storage answered something that is not its protocol.
     Protocol,
+    /// The storage does not list in the order of keys, so its parts cannot be told apart; as a whole it can be listed.
+    Disordered,
 }

@@ -24,7 +24,7 @@ pub struct Limits {
     pub backoff_max_ms: u64,
     /// The longest `Retry-After` that is waited for.
     pub retry_after_max_ms: u64,
-    /// No attempt begins later than this after the first.
+    /// A request with all of its attempts: none goes on for longer than this after the first began.
     pub retry_total_ms: u64,
     /// The longest body, where the caller gives no bound of its own.
     pub body_bytes: u64,
@@ -36,7 +36,7 @@ impl Default for Limits {
             in_flight: 64,
             connect_ms: 10_000,
             body_idle_ms: 30_000,
-            request_ms: 300_000,
+            request_ms: 180_000,
             retries: 6,
             backoff_first_ms: 200,
             backoff_max_ms: 20_000,

@@ -7,6 +7,7 @@ mod escape;
 mod failure;
 mod filesystem;
 mod gcs;
+mod headway;
 mod http;
 mod limits;
 mod open;

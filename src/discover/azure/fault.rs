@@ -85,7 +85,8 @@ fn hint(kind: ErrorKind, code: &str, doing: Doing<'_>) -> Option<&'static str> {
             | ErrorKind::Changed
             | ErrorKind::TooLarge
             | ErrorKind::Unavailable
-            | ErrorKind::Protocol,
+            | ErrorKind::Protocol
+            | ErrorKind::Disordered,
             _,
         ) => return None,
     };

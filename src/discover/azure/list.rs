@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::super::escape::{escape, unescape};
 use super::super::xml::{Step, Steps, parse_time};
 use super::{Azure, Request, is_notable, is_unreachable};
+use crate::discover::headway::Headway;
 use crate::discover::{Answer, BucketError, ErrorKind, ListPage, ListedObject, OddKey, Purpose, Verdict};
 use crate::model::TimestampMs;
 
@@ -47,15 +48,17 @@ enum Unusable {
 impl Azure {
     pub(super) async fn list_all(&self, pages: &mpsc::Sender<ListPage>) -> Result<(), BucketError> {
         let mut marker: Option<String> = None;
+        let mut headway = Headway::default();
         loop {
             let listing = self.list_page(marker.as_deref()).await?;
+            let last_name = listing.blobs.last().map(|blob| blob.name.clone());
             let page = self.page(listing.blobs)?;
             if pages.send(page).await.is_err() {
                 return Err(self.list_error("nobody waits for it any more"));
             }
             match listing.next {
                 None => return Ok(()),
-                Some(next) if marker.as_ref() == Some(&next) => {
+                Some(next) if !headway.is_made(Some(next.as_bytes()), last_name.as_deref()) => {
                     return Err(self.list_error("the listing repeats itself without an end"));
                 }
                 Some(next) => marker = Some(next),

@@ -84,6 +84,7 @@ fn hint(kind: ErrorKind, doing: Doing<'_>) -> Option<&'static str> {
         | ErrorKind::Archived
         | ErrorKind::TooLarge
         | ErrorKind::Unavailable
-        | ErrorKind::Protocol => None,
+        | ErrorKind::Protocol
+        | ErrorKind::Disordered => None,
     }
 }

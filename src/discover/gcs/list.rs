@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{FIELDS, Gcs, Request};
 use crate::discover::escape::escape;
+use crate::discover::headway::Headway;
 use crate::discover::{Answer, BucketError, ErrorKind, ListPage, ListedObject, Purpose, Verdict};
 use crate::model::TimestampMs;
 
@@ -108,15 +109,17 @@ impl Gcs {
 
     async fn list_part(&self, part: &Part, pages: &mpsc::Sender<ListPage>) -> Result<(), BucketError> {
         let mut token: Option<String> = None;
+        let mut headway = Headway::default();
         loop {
             let listing = self.list_page(part, token.as_deref()).await?;
+            let last_key = listing.items.last().map(|item| item.name.clone());
             let page = self.page(part, listing.items)?;
             if pages.send(page).await.is_err() {
                 return Err(self.list_error("nobody waits for it any more"));
             }
             match listing.next_page_token.filter(|token| !token.is_empty()) {
                 None => return Ok(()),
-                Some(next) if token.as_ref() == Some(&next) => {
+                Some(next) if !headway.is_made(Some(next.as_bytes()), last_key.as_deref().map(str::as_bytes)) => {
                     return Err(self.list_error("the listing repeats itself without an end"));
                 }
                 Some(next) => token = Some(next),

@@ -54,10 +54,10 @@ impl<'t> Exchange<'t> {
     ) -> Result<Answer, TransportError> {
         let inner = &self.transport.0;
         let begun = Instant::now();
-        let last_start = begun.checked_add(Duration::from_millis(inner.limits.retry_total_ms));
+        let end = begun.checked_add(Duration::from_millis(inner.limits.retry_total_ms));
         let mut attempt: u32 = 0;
         loop {
-            let attempted = self.attempt().await;
+            let attempted = self.attempt(end.filter(|_| attempt > 0)).await;
             self.trace(&attempted, attempt);
             let outcome = match attempted {
                 Ok(answer) if answer.status.is_success() => match check(&answer) {
@@ -75,7 +75,7 @@ impl<'t> Exchange<'t> {
                 Outcome::Failure(_) => None,
             };
             let pause = Duration::from_millis(pause_ms(attempt, asked, &inner.limits, &inner.ambient));
-            let too_late = Instant::now().checked_add(pause) > last_start;
+            let too_late = Instant::now().checked_add(pause) > end;
             if attempt >= inner.limits.retries || too_late {
                 return match outcome {
                     Outcome::Answer(answer) => Ok(answer),
@@ -115,8 +115,8 @@ impl<'t> Exchange<'t> {
         );
     }
 
-    /// Sends once and reads the whole answer, while holding one of the permits.
-    async fn attempt(&self) -> Result<Answer, TransportError> {
+    /// Sends once and reads the whole answer, while holding one of the permits. Not after `end`.
+    async fn attempt(&self, end: Option<Instant>) -> Result<Answer, TransportError> {
         let inner = &self.transport.0;
         let limits = &inner.limits;
         let Ok(_permit) = inner.permits.acquire().await else {
@@ -141,12 +141,15 @@ impl<'t> Exchange<'t> {
             }
             self.read(response).await
         };
-        let Some(deadline) = Instant::now().checked_add(Duration::from_millis(limits.request_ms)) else {
+        let own =
+            Instant::now().checked_add(Duration::from_millis(limits.request_ms)).map(|at| (at, limits.request_ms));
+        let common = end.map(|at| (at, limits.retry_total_ms));
+        let Some((deadline, after_ms)) = own.into_iter().chain(common).min() else {
             return whole.await;
         };
         match timeout_at(deadline, whole).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(TransportError::timed_out(&self.host, "the request", limits.request_ms)),
+            Err(_elapsed) => Err(TransportError::timed_out(&self.host, "the request", after_ms)),
         }
     }
 

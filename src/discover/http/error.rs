@@ -6,6 +6,8 @@ use std::io;
 use ::http::{Method, Uri};
 use object_store::client::HttpErrorKind;
 
+use crate::model::format_duration_ms;
+
 /// There is no answer, after all retries. The text names the host and the cause, never a query, header or body.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -86,8 +88,8 @@ impl TransportError {
     }
 
     pub(super) fn timed_out(host: &str, what: &str, after_ms: u64) -> Self {
-        let mut error =
-            Self::new(TransportErrorKind::TimedOut, format!("`{host}`: {what} took longer than {after_ms} ms"));
+        let limit = format_duration_ms(i64::try_from(after_ms).unwrap_or(i64::MAX));
+        let mut error = Self::new(TransportErrorKind::TimedOut, format!("`{host}`: {what} took longer than {limit}"));
         error.hint = Some("is the endpoint right, and reachable from here?");
         error
     }

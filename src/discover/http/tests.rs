@@ -202,6 +202,17 @@ async fn a_deadline_ends_retries() {
 }
 
 #[tokio::test]
+async fn a_request_ends_with_its_last_attempt() {
+    let silent = Reply::Stall { body: b"late".to_vec(), sent: 1 };
+    let server = Server::script([Reply::new(503, ""), silent]).await;
+    let limits = Limits { retry_total_ms: 100, body_idle_ms: 60_000, request_ms: 60_000, ..limits() };
+    let transport = transport(limits);
+    let error = transport.execute(request(Method::GET, &server.url("/k"))).await.unwrap_err();
+    assert_eq!((error.kind, transport.requests().get), (TransportErrorKind::TimedOut, 2), "{error}");
+    assert!(error.to_string().contains("the request took longer than 100ms (2 attempts)"), "{error}");
+}
+
+#[tokio::test]
 async fn secrets_are_marked_before_anything_is_sent() {
     let mut headers = HeaderMap::new();
     for name in ["authorization", "x-amz-security-token", "x-amz-server-side-encryption-customer-key", "range"] {

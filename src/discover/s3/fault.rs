@@ -46,6 +46,8 @@ fn kind(answer: &Answer, fault: &Fault, about_object: bool) -> ErrorKind {
         | "MissingSecurityHeader"
         | "RequestExpired"
         | "InvalidSecurity" => return ErrorKind::Unauthenticated,
+        // these come with a good status, too
+        "InternalError" | "ServiceUnavailable" | "RequestTimeout" => return ErrorKind::Unavailable,
         _ => {}
     }
     if answer.is_throttled() {
@@ -92,7 +94,8 @@ fn hint(kind: ErrorKind, fault: &Fault, doing: Doing<'_>) -> Option<&'static str
             | ErrorKind::Changed
             | ErrorKind::Archived
             | ErrorKind::TooLarge
-            | ErrorKind::Unavailable => return None,
+            | ErrorKind::Unavailable
+            | ErrorKind::Disordered => return None,
         },
     };
     Some(hint)

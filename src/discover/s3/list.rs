@@ -1,6 +1,5 @@
 //! Listing, in parts of the key space at once.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +9,8 @@ use tokio::task::JoinSet;
 
 use super::address::encode;
 use super::xml::{Listing, Part, Unusable, parse_listing};
-use super::{Request, S3, listing_status};
+use super::{Request, S3, fault, listing_status};
+use crate::discover::headway::Headway;
 use crate::discover::{Answer, BucketError, ErrorKind, ListPage, Purpose, Verdict, splits};
 
 /// Bytes of one page at most: a thousand keys of 1,024 bytes, each of which may be escaped to six, and their markup.
@@ -75,21 +75,20 @@ impl S3 {
         pages: mpsc::Sender<ListPage>,
     ) -> Result<(), BucketError> {
         let is_bounded = part.after.is_some() || part.until.is_some();
-        let mut tokens = BTreeSet::new();
+        let mut headway = Headway::default();
         loop {
             let listing = self.list_page(&part, &cursor).await?;
             if listing.disordered && is_bounded {
                 // the next listing will not be read in parts
                 self.0.unordered.store(true, Ordering::Relaxed);
                 let why = "the listing is not in the order of keys, so it cannot be read in parts";
-                return Err(self.list_error(why));
+                return Err(self.doing("list", None).error(ErrorKind::Disordered, why, None));
             }
             let next = if listing.past_end { None } else { self.next_cursor(&listing, &cursor)? };
             self.deliver(&pages, listing.page).await?;
             let Some(next) = next else { return Ok(()) };
-            if let Cursor::Token(token) = &next
-                && !tokens.insert(token.clone())
-            {
+            let token = if let Cursor::Token(token) = &next { Some(token.as_bytes()) } else { None };
+            if !headway.is_made(token, listing.last_key.as_deref()) {
                 return Err(self.list_error("the listing repeats itself without an end"));
             }
             cursor = next;
@@ -104,7 +103,10 @@ impl S3 {
         let query = self.list_query(part, cursor);
         // what the check has parsed is kept for after it, so that nothing is parsed twice
         let parsed = Mutex::new(None);
+        // an error with a good status says what is wrong better than that it came so
+        let disguised: Mutex<Option<Answer>> = Mutex::new(None);
         let check = |answer: &Answer| {
+            *disguised.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if !listing_status(answer) {
                 return Verdict::Reject(format!("HTTP {} is no answer to a listing", answer.status));
             }
@@ -115,29 +117,37 @@ impl S3 {
                 }
                 Err(Unusable::Broken(why)) => Verdict::Retry(why),
                 Err(Unusable::Fault(fault)) => {
+                    *disguised.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone());
                     Verdict::Retry(format!("{} came with HTTP 200", fault.code.escape_debug()))
                 }
                 Err(Unusable::Foreign(why)) => Verdict::Reject(why),
             }
         };
-        self.send(
-            self.doing("list", None),
-            Request {
-                method: Method::GET,
-                purpose: Purpose::List,
-                headers: HeaderMap::new(),
-                max_bytes: PAGE_BYTES,
-                url: &|route| Some(format!("{}/?{query}", route.bucket_url)),
-                check: &check,
-            },
-        )
-        .await
-        .map_err(|mut error| {
+        let sent = self
+            .send(
+                self.doing("list", None),
+                Request {
+                    method: Method::GET,
+                    purpose: Purpose::List,
+                    headers: HeaderMap::new(),
+                    max_bytes: PAGE_BYTES,
+                    url: &|route| Some(format!("{}/?{query}", route.bucket_url)),
+                    check: &check,
+                },
+            )
+            .await;
+        if let Err(mut error) = sent {
             if error.kind == ErrorKind::Protocol && error.hint.is_none() {
+                if let Some(answer) = disguised.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                    let credential = self.0.credentials.get().await?;
+                    let token = credential.token.as_deref().unwrap_or_default();
+                    let secrets = [&credential.secret_key, token, &credential.key_id];
+                    return Err(fault::error(self.doing("list", None), &answer, &secrets));
+                }
                 error.hint = Some("does `endpoint` name the S3 API, not a console or another service?".to_owned());
             }
-            error
-        })?;
+            return Err(error);
+        }
         let parsed = parsed.into_inner().unwrap_or_else(PoisonError::into_inner);
         parsed.ok_or_else(|| self.list_error("the answer was not read"))
     }

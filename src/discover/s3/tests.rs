@@ -205,6 +205,17 @@ async fn listings_that_make_no_progress_end() {
         let error = list(&bucket(&server, "", |settings| settings.list_v1 = v1), &[]).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Protocol, "{inside}: {error}");
     }
+    // a server that makes a new token for the same page each time
+    let turns = AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let turn = turns.fetch_add(1, Ordering::Relaxed);
+        page(&format!("{more}<NextContinuationToken>{turn}</NextContinuationToken>{}", contents("k")))
+    })
+    .await;
+    let bucket = bucket(&server, "", |_| ());
+    let error = list(&bucket, &[]).await.unwrap_err();
+    assert!(error.to_string().contains("repeats itself"), "{error}");
+    assert!(bucket.requests().list < 5, "{:?}", bucket.requests());
 }
 
 #[tokio::test]
@@ -213,7 +224,7 @@ async fn parts_need_an_ordered_listing() {
     let bucket = bucket(&server, "", |_| ());
     assert_eq!(list(&bucket, &[]).await.unwrap().0, ["a", "b"]);
     let error = list(&bucket, &["c"]).await.unwrap_err();
-    assert!(error.kind == ErrorKind::Protocol && error.to_string().contains("order"), "{error}");
+    assert!(error.kind == ErrorKind::Disordered && error.to_string().contains("order"), "{error}");
 }
 
 #[tokio::test]
@@ -230,6 +241,9 @@ async fn errors_say_what_to_do() {
         (404, "not found".to_owned(), ErrorKind::NoBucket, "endpoint"),
         (503, fault("SlowDown"), ErrorKind::Throttled, "fewer requests"),
         (500, String::new(), ErrorKind::Unavailable, ""),
+        // errors in disguise
+        (200, fault("SlowDown"), ErrorKind::Throttled, "fewer requests"),
+        (200, fault("InternalError"), ErrorKind::Unavailable, ""),
         (301, fault("PermanentRedirect"), ErrorKind::Protocol, "region"),
         (200, "<!DOCTYPE html><html>console</html>".to_owned(), ErrorKind::Protocol, "console"),
         (200, "<html></html>".to_owned(), ErrorKind::Protocol, "console"),

@@ -29,11 +29,14 @@ pub struct ScanOptions {
     pub list_parts: usize,
     /// Missing blocks that are looked for one by one.
     pub most_heads: usize,
+    /// Time in ms without a success after which a failure ends the reading of objects, what is under way included: a
+    /// storage that leaves every request without an answer would else hold a pass up for minutes with each new round.
+    pub silence_ms: u64,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        Self { reads_at_once: 64, list_parts: 8, most_heads: 200 }
+        Self { reads_at_once: 64, list_parts: 8, most_heads: 200, silence_ms: 120_000 }
     }
 }
 
@@ -83,7 +86,7 @@ async fn list(
     let splits = splits::between(&known.blocks, options.list_parts);
     match list_once(bucket, &splits, progress).await {
         // a storage that turns out not to list in order of keys is read in one part from then on
-        Err(error) if error.kind == ErrorKind::Protocol => list_once(bucket, &[], progress).await,
+        Err(error) if error.kind == ErrorKind::Disordered => list_once(bucket, &[], progress).await,
         result => result,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use ulid::Ulid;
 
 use super::ScanOptions;
@@ -29,8 +31,12 @@ pub(super) async fn read_all(
     let mut wanted = wanted.into_iter();
     let mut failures: u32 = 0;
     let mut last_failure = String::new();
+    let silence = Duration::from_millis(options.silence_ms);
+    let mut last_success = Instant::now();
+    let mut is_silent = false;
     loop {
-        while failures < FAILURES_IN_ROW
+        while !is_silent
+            && failures < FAILURES_IN_ROW
             && tasks.len() < options.reads_at_once.max(1)
             && let Some((ulid, document)) = wanted.next()
         {
@@ -41,16 +47,23 @@ pub(super) async fn read_all(
         }
         let Some(ended) = tasks.join_next().await else { break };
         let Ok((ulid, document, outcome)) = ended else {
-            // a task that panicked takes its block's name with it: what was wanted and did not come is unknown below
+            // a task that panicked or was ended takes its block's name with it: what was not read is unknown from the start
             continue;
         };
         match &outcome {
-            Outcome::Bytes(_) | Outcome::Gone => failures = 0,
+            Outcome::Bytes(_) | Outcome::Gone => {
+                failures = 0;
+                last_success = Instant::now();
+            }
             // of one object alone, not of the storage
             Outcome::Failed { kind: Some(ErrorKind::TooLarge | ErrorKind::Archived), .. } => {}
             Outcome::Failed { why, .. } => {
                 failures = failures.saturating_add(1);
                 last_failure.clone_from(why);
+                if last_success.elapsed() >= silence {
+                    is_silent = true;
+                    tasks.abort_all();
+                }
             }
         }
         if let Some(draft) = drafts.get_mut(&ulid) {

@@ -20,7 +20,7 @@ struct Stored {
     objects: BTreeMap<String, (ListedObject, Vec<u8>)>,
     odd: Vec<OddKey>,
     /// Fails after this many pages.
-    list_fails_after: Option<usize>,
+    list_fails_after: Option<(usize, ErrorKind)>,
     /// Keys that are listed and not there.
     gone: Vec<String>,
     /// Reading or looking for a key with this in it fails.
@@ -103,14 +103,14 @@ impl Bucket for Memory {
         let stored = self.stored.lock().unwrap().clone();
         let objects: Vec<ListedObject> = stored.objects.into_values().map(|(object, _)| object).collect();
         for (sent, objects) in objects.chunks(2).enumerate() {
-            if stored.list_fails_after == Some(sent) {
+            if stored.list_fails_after.is_some_and(|(pages, _)| pages == sent) {
                 break;
             }
             pages.send(ListPage { objects: objects.to_vec(), odd: Vec::new() }).await.unwrap();
         }
-        if stored.list_fails_after.is_some() {
+        if let Some((_, kind)) = stored.list_fails_after {
             let hint = Some("wait".to_owned());
-            return Err(BucketError { kind: ErrorKind::Throttled, message: "cannot list".to_owned(), hint });
+            return Err(BucketError { kind, message: "cannot list".to_owned(), hint });
         }
         pages.send(ListPage { objects: Vec::new(), odd: stored.odd }).await.unwrap();
         Ok(())
@@ -166,12 +166,16 @@ impl Bucket for Memory {
 }
 
 async fn pass(stored: &Stored, known: KnownBucket) -> BucketView {
+    pass_with(stored, known, &ScanOptions::default()).await
+}
+
+async fn pass_with(stored: &Stored, known: KnownBucket, options: &ScanOptions) -> BucketView {
     let bucket: Arc<dyn Bucket> = Arc::new(Memory {
         name: "memory".into(),
         stored: Mutex::new(stored.clone()),
         counts: Mutex::new(RequestCounts { list: 5, get: 5, head: 5 }),
     });
-    scan(&bucket, known, TimestampMs(9), &ScanOptions::default(), &()).await
+    scan(&bucket, known, TimestampMs(9), options, &()).await
 }
 
 /// What the ledger would hold after `view`, given what it held before.
@@ -322,14 +326,20 @@ async fn a_block_may_grow_until_its_meta_json_is_there() {
 
 #[tokio::test]
 async fn a_failed_listing_is_no_listing() {
-    for pages in [0, 1, 2] {
-        let mut stored = Stored { list_fails_after: Some(pages), ..Stored::default() };
+    for (pages, kind, lists) in [
+        (0, ErrorKind::Throttled, 1),
+        (1, ErrorKind::Throttled, 1),
+        (2, ErrorKind::Protocol, 1),
+        // once more as a whole
+        (1, ErrorKind::Disordered, 2),
+    ] {
+        let mut stored = Stored { list_fails_after: Some((pages, kind)), ..Stored::default() };
         stored.block(A).block(B);
         let first = pass(&Stored::default().block(A).block(B).clone(), KnownBucket::default()).await;
         let view = pass(&stored, remember(&first, &KnownBucket::default())).await;
         assert_eq!(view.listing, Listing::Unknown { why: "cannot list; wait".to_owned() });
         assert!(view.blocks.is_empty() && view.confirmed_gone.is_empty() && view.unconfirmed_gone.is_empty());
-        assert_eq!(view.requests, RequestCounts { list: 1, get: 0, head: 0 });
+        assert_eq!(view.requests, RequestCounts { list: lists, get: 0, head: 0 }, "{kind:?}");
     }
 }
 
@@ -364,6 +374,19 @@ async fn a_storage_that_always_fails_is_not_asked_for_ever() {
     assert!((200..300).contains(&view.requests.get), "{:?}", view.requests);
     assert_eq!(view.unknown.len(), 1_000);
     assert!(view.unknown.last().unwrap().why.contains("in a row; the last: no `"), "{:?}", view.unknown.last());
+}
+
+#[tokio::test]
+async fn a_storage_that_gives_no_answer_ends_the_reading() {
+    let mut stored = Stored { failing: vec![("meta.json", ErrorKind::Unavailable)], ..Stored::default() };
+    for n in 0..1_000 {
+        stored.block(&Ulid::from_parts(n, 0).to_string());
+    }
+    let options = ScanOptions { silence_ms: 0, ..ScanOptions::default() };
+    let view = pass_with(&stored, KnownBucket::default(), &options).await;
+    let at_once = u64::try_from(options.reads_at_once).unwrap();
+    assert!(view.requests.get <= at_once, "{:?}", view.requests);
+    assert_eq!(view.unknown.len(), 1_000, "and nothing is taken for absent");
 }
 
 #[tokio::test]
