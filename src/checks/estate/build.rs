@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::super::policy::Policy;
+use super::holders::Holders;
 use super::{Cover, Estate, Gone, Group, Placed, Stream, Traits, coverage, stream};
 use crate::model::{
     BlockMeta, BlockSource, BlockView, BucketPast, BucketView, EndReason, Labels, MarkState, Marks, MetaState,
@@ -158,32 +159,21 @@ impl<'a> Estate<'a> {
         let mut gone_superseded: Vec<usize> = Vec::new();
         for (group, members) in by_group {
             let present: Vec<&Placed<'a>> = members.iter().filter_map(|idx| self.blocks.get(*idx)).collect();
-            let mut holders: HashMap<(Resolution, Ulid), u32> = HashMap::new();
-            let mut rewritten: HashSet<Ulid> = HashSet::new();
-            for block in &present {
-                rewritten.extend(block.meta.rewrite_sources.iter());
-                if block.deletion().is_none() {
-                    for source in sources(block.ulid(), block.meta).iter() {
-                        *holders.entry((block.meta.resolution, *source)).or_default() += 1;
-                    }
-                }
-            }
-            let holds = |resolution: Resolution, source: Ulid, but_for: u32| {
-                holders.get(&(resolution, source)).is_some_and(|count| *count > but_for)
-            };
+            let rewritten: HashSet<Ulid> =
+                present.iter().flat_map(|block| block.meta.rewrite_sources.iter().copied()).collect();
+            let holders = Holders::of(present.iter().copied().filter(|block| block.deletion().is_none()));
             for (idx, block) in members.iter().zip(&present) {
                 let own = u32::from(block.deletion().is_none());
                 let resolution = block.meta.resolution;
                 let ulid = block.ulid();
-                let all = sources(ulid, block.meta);
-                if rewritten.contains(&ulid) || all.iter().all(|source| holds(resolution, *source, own)) {
+                if rewritten.contains(&ulid) || holders.hold_all(ulid, block.meta, resolution, own) {
                     superseded.push(*idx);
                 }
                 let coarser = match resolution {
                     Resolution::Raw => Resolution::FiveMinutes,
                     Resolution::FiveMinutes | Resolution::OneHour => Resolution::OneHour,
                 };
-                if all.iter().all(|source| holds(coarser, *source, 0)) {
+                if holders.hold_all(ulid, block.meta, coarser, 0) {
                     downsampled.push(*idx);
                 }
             }
@@ -191,7 +181,7 @@ impl<'a> Estate<'a> {
             for idx in gone_here.into_iter().flatten() {
                 let Some(gone) = self.gone.get(*idx) else { continue };
                 let Some(meta) = &gone.past.meta else { continue };
-                let held = sources(gone.ulid, meta).iter().all(|source| holds(meta.resolution, *source, 0));
+                let held = holders.hold_all(gone.ulid, meta, meta.resolution, 0);
                 if held || rewritten.contains(&gone.ulid) {
                     gone_superseded.push(*idx);
                 }

@@ -4,6 +4,7 @@
 mod build;
 mod copies;
 mod coverage;
+mod holders;
 mod stream;
 mod unknown;
 
