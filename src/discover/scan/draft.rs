@@ -65,12 +65,15 @@ pub(super) struct Draft {
     known: Option<KnownBlock>,
     meta: MetaState,
     marks: Marks,
+    /// A deletion mark was listed: whoever deletes the block takes `meta.json` first.
+    is_marked: bool,
 }
 
 impl Draft {
     /// Takes over from the ledger what did not change, and says what has to be read.
     pub(super) fn new(ulid: Ulid, objects: Box<[ObjectView]>, known: Option<KnownBlock>) -> (Self, Vec<Document>) {
-        let mut draft = Self { ulid, objects, known, meta: MetaState::Absent, marks: Marks::default() };
+        let is_marked = find(&objects, Document::Deletion.name()).is_some();
+        let mut draft = Self { ulid, objects, known, meta: MetaState::Absent, marks: Marks::default(), is_marked };
         let mut wanted = Vec::new();
         for document in Document::ALL {
             let Some(listed) = find(&draft.objects, document.name()) else { continue };
@@ -119,6 +122,10 @@ impl Draft {
     pub(super) fn read(&mut self, document: Document, outcome: Outcome, interner: &mut Interner) {
         let bytes = match outcome {
             Outcome::Bytes(bytes) => bytes,
+            // the listing and the answer contradict each other, and nothing says which of them is right
+            Outcome::Gone if document == Document::Meta && !self.is_marked => {
+                return self.fail(document, "it was listed, and was not there when it was read".to_owned());
+            }
             Outcome::Gone => {
                 self.objects = without(std::mem::take(&mut self.objects), document.name());
                 return self.clear(document);
@@ -186,7 +193,7 @@ impl Draft {
 
     /// The block as it was seen.
     pub(super) fn finish(self) -> BlockView {
-        let Self { ulid, objects, known, meta, marks } = self;
+        let Self { ulid, objects, known, meta, marks, is_marked: _ } = self;
         let Some(known) = known else {
             let change = BlockChange::New;
             return BlockView { ulid, objects, meta, marks, mutations: Box::default(), change };

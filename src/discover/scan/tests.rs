@@ -406,14 +406,19 @@ async fn archived_objects_are_never_fetched() {
 
 #[tokio::test]
 async fn what_goes_while_it_is_read_is_gone() {
-    let mut stored =
-        Stored { gone: vec![format!("{A}/meta.json"), format!("{B}/deletion-mark.json")], ..Stored::default() };
-    stored.block(A).put(&format!("{B}/deletion-mark.json"), &mark(B), 1);
+    let gone = vec![format!("{A}/meta.json"), format!("{B}/deletion-mark.json"), format!("{C}/meta.json")];
+    let mut stored = Stored { gone, ..Stored::default() };
+    for ulid in [A, B] {
+        stored.put(&format!("{ulid}/deletion-mark.json"), &mark(ulid), 1);
+    }
+    stored.block(A).block(C);
     let view = pass(&stored, KnownBucket::default()).await;
     let block = &view.blocks[&ulid(A)];
     assert_eq!((&block.meta, block.object("meta.json")), (&MetaState::Absent, None));
     assert!(!view.blocks.contains_key(&ulid(B)), "nothing is left of it");
-    assert!(view.unknown.is_empty());
+    // nobody deletes this one
+    assert!(matches!(view.blocks[&ulid(C)].meta, MetaState::Unknown(_)));
+    assert_eq!(view.unknown.iter().map(|unknown| unknown.block).collect::<Vec<_>>(), [ulid(C)]);
 }
 
 #[tokio::test]
