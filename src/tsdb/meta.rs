@@ -76,6 +76,11 @@ fn read_document(
     let failed = reader.boolean(compaction, "failed", "compaction.failed");
 
     let thanos = reader.object(document, "thanos", "thanos").unwrap_or(&empty);
+    // absent where Thanos wrote it, which reads it as 1
+    let thanos_version = reader.integer(thanos, "version", "thanos.version").unwrap_or(0);
+    if !matches!(thanos_version, 0 | 1) {
+        reader.note(MetaProblemKind::Version, format!("`thanos.version` is {thanos_version}, not 1"));
+    }
     let labels = read_labels(thanos, reader)?;
     let downsample = reader.object(thanos, "downsample", "thanos.downsample").unwrap_or(&empty);
     let resolution_ms = reader.integer(downsample, "resolution", "thanos.downsample.resolution").unwrap_or(0);
@@ -326,6 +331,7 @@ mod tests {
         for (from, to, kind, text, placed) in [
             ("\"version\": 1,", "\"version\": 2,", MetaProblemKind::Version, "`version` is 2, not 1", true),
             ("\"version\": 1,", "", MetaProblemKind::Version, "`version` is missing", true),
+            ("\"thanos\": {", "\"thanos\": {\"version\": 2,", MetaProblemKind::Version, "`thanos.version` is 2", true),
             (
                 "\"ulid\": \"01KDYZ5G000000000000000000\"",
                 "\"ulid\": \"01KDYZ5G000000000000000009\"",
