@@ -162,18 +162,22 @@ impl<'a> Estate<'a> {
             let rewritten: HashSet<Ulid> =
                 present.iter().flat_map(|block| block.meta.rewrite_sources.iter().copied()).collect();
             let holders = Holders::of(present.iter().copied().filter(|block| block.deletion().is_none()));
+            let undeclared = Undeclared::among(&present);
             for (idx, block) in members.iter().zip(&present) {
                 let own = u32::from(block.deletion().is_none());
                 let resolution = block.meta.resolution;
                 let ulid = block.ulid();
-                if rewritten.contains(&ulid) || holders.hold_all(ulid, block.meta, resolution, own) {
+                if rewritten.contains(&ulid)
+                    || holders.hold_all(ulid, block.meta, resolution, own)
+                    || undeclared.may_replace(block.meta, resolution)
+                {
                     superseded.push(*idx);
                 }
                 let coarser = match resolution {
                     Resolution::Raw => Resolution::FiveMinutes,
                     Resolution::FiveMinutes | Resolution::OneHour => Resolution::OneHour,
                 };
-                if holders.hold_all(ulid, block.meta, coarser, 0) {
+                if holders.hold_all(ulid, block.meta, coarser, 0) || undeclared.may_replace(block.meta, coarser) {
                     downsampled.push(*idx);
                 }
             }
@@ -182,7 +186,7 @@ impl<'a> Estate<'a> {
                 let Some(gone) = self.gone.get(*idx) else { continue };
                 let Some(meta) = &gone.past.meta else { continue };
                 let held = holders.hold_all(gone.ulid, meta, meta.resolution, 0);
-                if held || rewritten.contains(&gone.ulid) {
+                if held || rewritten.contains(&gone.ulid) || undeclared.may_replace(meta, meta.resolution) {
                     gone_superseded.push(*idx);
                 }
             }
@@ -245,6 +249,37 @@ impl<'a> Estate<'a> {
             self.mass_loss = Some((lost, before));
         }
     }
+}
+
+/// Compacted blocks where some do not say what they were made of. Then nobody knows what replaced what, and a block
+/// that spans another one may well hold its data.
+struct Undeclared<'b> {
+    /// Present, unmarked and compacted.
+    compacted: Vec<&'b BlockMeta>,
+    /// Those of them that name no sources.
+    nameless: Vec<&'b BlockMeta>,
+}
+
+impl<'b> Undeclared<'b> {
+    fn among(present: &[&'b Placed<'_>]) -> Self {
+        let unmarked = present.iter().filter(|block| block.deletion().is_none());
+        let compacted: Vec<&BlockMeta> = unmarked.map(|block| &**block.meta).filter(|meta| meta.level > 1).collect();
+        let nameless = compacted.iter().copied().filter(|meta| is_nameless(meta)).collect();
+        Self { compacted, nameless }
+    }
+
+    /// One of them, at this resolution, may have been made of that block.
+    fn may_replace(&self, meta: &BlockMeta, resolution: Resolution) -> bool {
+        let candidates = if is_nameless(meta) { &self.compacted } else { &self.nameless };
+        candidates.iter().any(|other| {
+            let later = other.level > meta.level || resolution != meta.resolution;
+            later && other.resolution == resolution && other.interval.contains(meta.interval)
+        })
+    }
+}
+
+fn is_nameless(meta: &BlockMeta) -> bool {
+    meta.level > 1 && meta.sources.is_empty()
 }
 
 fn has_unknown_mark(marks: &Marks) -> bool {
