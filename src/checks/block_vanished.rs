@@ -19,7 +19,8 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     if estate.mass_loss.is_some() {
         return Vec::new();
     }
-    let vanished = estate.gone.iter().filter(|gone| estate.is_unexplained(gone));
+    let unexplained = estate.gone.iter().filter(|gone| estate.is_unexplained(gone));
+    let vanished = unexplained.filter(|gone| !estate.may_be_replaced_unseen(gone.ulid));
     vanished.filter_map(|gone| judge(scope, gone)).collect()
 }
 

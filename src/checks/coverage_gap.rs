@@ -146,6 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn a_compacted_block_that_is_damaged_or_unread_may_hold_what_seems_to_be_missing() {
+        let unparsable = || MetaState::Read { meta: None, problems: [].into() };
+        let unknown = || MetaState::Unknown("HTTP 503".to_owned());
+        for (end, damaged, unread) in [(24, 0, 0), (23, 1, 0)] {
+            for (state, fires) in [(unparsable(), damaged), (unknown(), unread)] {
+                let mut kit = Kit::new(49);
+                kit.fill("a", 0, 16);
+                let ulid = kit.add(Spec { cut_after: 7, ..Spec::compacted("a", 16, 24, &[]) });
+                kit.edit(ulid, |block| block.meta = state);
+                kit.fill("a", end, end + 24);
+                assert_eq!(kit.run(CHECK.id).len(), fires, "until {end}");
+            }
+        }
+    }
+
+    #[test]
     fn members_of_a_hashring_are_no_copies() {
         let mut kit = Kit::new(61);
         hole(&mut kit, "a", 60);

@@ -15,8 +15,11 @@ pub(super) static CHECK: Check = Check {
 
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let marked = scope.estate.blocks.iter().filter_map(|block| Some((block, block.deletion()?)));
-    let unreplaced =
-        marked.filter(|(block, mark)| !block.superseded && !scope.estate.is_expired(block.meta, Some(mark)));
+    let unreplaced = marked.filter(|(block, mark)| {
+        !block.superseded
+            && !scope.estate.is_expired(block.meta, Some(mark))
+            && !scope.estate.may_be_replaced_unseen(block.ulid())
+    });
     unreplaced.map(|(block, mark)| judge(scope, block, mark)).collect()
 }
 
@@ -55,7 +58,7 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>, mark: &DeletionMark) -> Finding 
 mod tests {
     use super::*;
     use crate::checks::kit::{Kit, Spec, at};
-    use crate::model::{HOUR_MS, Labels};
+    use crate::model::{HOUR_MS, Labels, MetaState};
 
     #[test]
     fn a_mark_on_a_block_that_is_needed_is_critical_until_it_is_deleted() {
@@ -69,6 +72,45 @@ mod tests {
         assert_eq!(kit.one(CHECK.id).severity, Severity::Warning);
         kit.view.observed_at = at(89);
         assert_eq!(kit.one(CHECK.id).deadline, None);
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_read_may_have_replaced_its_sources() {
+        for (unread, fires) in [(true, 0), (false, 1)] {
+            let mut kit = Kit::healthy(49);
+            let sources: Vec<_> = kit.view.blocks.keys().take(4).copied().collect();
+            kit.mark(sources[3], 40, "source of compacted block");
+            let result = kit.add(Spec::compacted("a", 0, 8, &[]));
+            if unread {
+                kit.edit(result, |block| block.meta = MetaState::Unknown("HTTP 503".to_owned()));
+            } else {
+                kit.remove_object(result, "meta.json");
+            }
+            assert_eq!(kit.run(CHECK.id).len(), fires, "unread: {unread}");
+        }
+        let mut kit = Kit::healthy(49);
+        let sources: Vec<_> = kit.view.blocks.keys().take(4).copied().collect();
+        let result = kit.add(Spec::compacted("a", 0, 8, &sources));
+        kit.remember(0, 48);
+        for source in &sources {
+            kit.mark(*source, 40, "source of compacted block");
+        }
+        kit.view.blocks.remove(&result);
+        assert_eq!(kit.run(CHECK.id).len(), 4);
+        kit.view.unconfirmed_gone.push((result, "HEAD says it is there".to_owned()));
+        kit.none(CHECK.id);
+    }
+
+    #[test]
+    fn where_blocks_do_not_name_their_sources_nobody_knows_what_replaced_what() {
+        for (until, fires) in [(8, 0), (6, 1)] {
+            let mut kit = Kit::healthy(49);
+            let sources: Vec<_> = kit.view.blocks.keys().take(4).copied().collect();
+            kit.mark(sources[3], 40, "source of compacted block");
+            let result = kit.add(Spec::compacted("a", 0, until, &sources));
+            kit.edit_meta(result, |meta| meta.sources = [].into());
+            assert_eq!(kit.run(CHECK.id).len(), fires, "0 to {until} h");
+        }
     }
 
     #[test]

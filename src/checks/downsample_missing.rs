@@ -69,7 +69,8 @@ fn is_doomed(scope: &Scope<'_>, block: &Placed<'_>) -> bool {
     let end = block.meta.interval.end;
     // where the coarser block would expire as well, nothing is lost by its absence
     let outlives = estate.retention_ms(labels, coarse).is_none_or(|ms| ms == 0 || end.plus(ms) > soon);
-    !block.downsampled && !block.superseded && end.plus(retention) < soon && outlives
+    let held = block.downsampled || block.superseded || estate.may_be_replaced_unseen(block.ulid());
+    !held && end.plus(retention) < soon && outlives
 }
 
 fn is_downsampling_on(estate: &Estate<'_>, block: &Placed<'_>, coarse: Resolution) -> bool {

@@ -5,7 +5,7 @@ use super::partial_upload::AFTER as PARTIAL_AFTER;
 use super::scope::moment;
 use super::stream_replaced::replacement;
 use super::{Check, Param, ParamValue, Scope};
-use crate::model::{DAY_MS, Finding, Interval, Need, Resolution, Severity, TimestampMs, format_duration_ms, ulid_time};
+use crate::model::{DAY_MS, Finding, Interval, Need, Resolution, Severity, TimestampMs, format_duration_ms};
 
 pub(super) const WARNING: Param = Param {
     name: "warning",
@@ -42,9 +42,9 @@ fn judge(scope: &Scope<'_>, stream: &Stream) -> Option<Finding> {
     let lag = scope.now().since(newest);
     let labels = Some(&*stream.labels);
     let retired = lag > estate.policy.retire_after_ms(&stream.labels);
-    if lag <= scope.factor_of(&WARNING, labels, stream.range_ms)
+    let certain_lag = scope.now().since(newest.max(may_reach(scope, newest)));
+    if certain_lag <= scope.factor_of(&WARNING, labels, stream.range_ms)
         || retired
-        || may_be_uploading(scope, newest)
         || replacement(estate, stream).is_some()
     {
         return None;
@@ -56,7 +56,7 @@ fn judge(scope: &Scope<'_>, stream: &Stream) -> Option<Finding> {
     let expected = estate.policy.is_expected(&stream.labels);
     let severity = if !expected && (stream.ruler || pauses(estate, stream) >= HABIT) {
         Severity::Info
-    } else if lag > scope.factor_of(&CRITICAL, labels, stream.range_ms) && !copy && urgent {
+    } else if certain_lag > scope.factor_of(&CRITICAL, labels, stream.range_ms) && !copy && urgent {
         Severity::Critical
     } else {
         Severity::Warning
@@ -89,11 +89,12 @@ fn judge(scope: &Scope<'_>, stream: &Stream) -> Option<Finding> {
     )
 }
 
-/// Something that was cut after the newest block is on its way, or cannot be read.
-fn may_be_uploading(scope: &Scope<'_>, newest: TimestampMs) -> bool {
-    let estate = scope.estate;
-    let recent = estate.unplaced.iter().any(|block| ulid_time(block.ulid) > newest);
-    recent && estate.may_be_hidden(Interval::new(newest, scope.now()), scope.duration_ms(&PARTIAL_AFTER, None))
+/// How far the data of blocks reaches that are on their way or cannot be read: nobody cuts a block before its data
+/// ends. An upload that is tried again and again is young for ever, and yet brings nothing newer than that.
+fn may_reach(scope: &Scope<'_>, newest: TimestampMs) -> TimestampMs {
+    let missing = Interval::new(newest, scope.now());
+    let hidden = scope.estate.hidden_until(missing, scope.duration_ms(&PARTIAL_AFTER, None));
+    hidden.unwrap_or(newest)
 }
 
 fn fresh_copy(estate: &Estate<'_>, stream: &Stream, newest: TimestampMs) -> bool {
@@ -209,6 +210,25 @@ mod tests {
         kit.none(CHECK.id);
         kit.view.observed_at = at(53);
         kit.one(CHECK.id);
+    }
+
+    #[test]
+    fn an_upload_that_never_succeeds_hides_no_more_than_its_own_time() {
+        for (hours, severity) in [(3, None), (5, Some(Severity::Warning)), (9, Some(Severity::Critical))] {
+            let mut kit = late(60);
+            // cut at hour 51, and still tried when it is judged
+            let ulid = kit.add(Spec::new("a", 48, 50));
+            kit.view.observed_at = at(51 + hours);
+            kit.remove_object(ulid, "meta.json");
+            kit.edit(ulid, |block| {
+                let mut objects = block.objects.to_vec();
+                for object in &mut objects {
+                    object.last_modified = at(51 + hours).minus(MINUTE_MS);
+                }
+                block.objects = objects.into();
+            });
+            assert_eq!(kit.run(CHECK.id).first().map(|f| f.severity), severity, "{hours} h");
+        }
     }
 
     #[test]
