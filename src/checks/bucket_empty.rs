@@ -1,7 +1,8 @@
 //! There is no block under the prefix, or many went at once: one finding instead of one per block or stream.
 
+use super::partial_upload::AFTER as PARTIAL_AFTER;
 use super::{Check, Scope};
-use crate::model::{Finding, Need, Severity};
+use crate::model::{BlockView, Finding, MetaState, Need, Severity};
 
 pub(super) static CHECK: Check =
     Check { id: "bucket_empty", needs: &[Need::Listing], severity: Severity::Critical, params: &[], run };
@@ -18,11 +19,21 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
         );
         return vec![finding.with("lost", lost).with("before", before)];
     }
-    if !estate.view.blocks.is_empty() || estate.bucket_policy.new {
+    // a directory is a block once it has a `meta.json`; what is on its way there counts as one
+    let uploading_ms = scope.duration_ms(&PARTIAL_AFTER, None);
+    let is_block = |block: &BlockView| block.meta != MetaState::Absent || estate.is_young(block, uploading_ms);
+    if estate.view.blocks.values().any(is_block) || estate.bucket_policy.new {
         return Vec::new();
     }
     let foreign = &estate.view.foreign;
+    let partial = estate.view.blocks.len();
     let (found, remedy) = match (foreign.nested_blocks.first(), foreign.count) {
+        _ if partial > 0 => (
+            format!("it holds {partial} directories without a `meta.json`"),
+            "bring the `meta.json` of each block back from versioning or a copy of the bucket before a compactor \
+             deletes the rest as partial uploads"
+                .to_owned(),
+        ),
         (Some(nested), _) => (
             format!("blocks lie under `{nested}/`"),
             format!("set `prefix: {nested}` in the objstore file if those are the ones that are meant"),
@@ -45,7 +56,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::kit::Kit;
+    use crate::checks::kit::{Kit, Spec};
 
     #[test]
     fn an_empty_bucket_is_critical_unless_it_was_declared_new() {
@@ -56,6 +67,17 @@ mod tests {
         kit.policy.buckets.entry("thanos".into()).or_default().new = true;
         kit.none(CHECK.id);
         Kit::healthy(48).none(CHECK.id);
+    }
+
+    #[test]
+    fn directories_without_meta_json_are_no_blocks_unless_they_are_on_their_way() {
+        for (now, fires) in [(43, 0), (44, 1)] {
+            let mut kit = Kit::new(now);
+            let ulid = kit.add(Spec::new("a", 40, 42));
+            kit.none(CHECK.id);
+            kit.remove_object(ulid, "meta.json");
+            assert_eq!(kit.run(CHECK.id).len(), fires, "at {now}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::scope::count_of;
 use super::{Check, Scope};
-use crate::model::{BlockView, Finding, Mutation, Need, Severity};
+use crate::model::{BlockView, Finding, MetaState, Mutation, Need, Severity};
 
 pub(super) static CHECK: Check = Check {
     id: "object_mutated",
@@ -19,8 +19,8 @@ const MIGRATION_SHARE: usize = 10;
 
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let blocks = &scope.estate.view.blocks;
-    let mutated = blocks.values().filter(|block| !block.mutations.is_empty() && block.marks.deletion.is_none());
-    let findings: Vec<Finding> = mutated.map(|block| judge(scope, block)).collect();
+    let kept = blocks.values().filter(|block| block.marks.deletion.is_none());
+    let findings: Vec<Finding> = kept.filter_map(|block| judge(scope, block)).collect();
     let (grown, alike): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Critical);
     let migrated = alike.len() >= MIGRATION_BLOCKS && alike.len().saturating_mul(MIGRATION_SHARE) > blocks.len();
@@ -33,13 +33,17 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
         alike.len(),
         blocks.len(),
     );
-    let remedy = "if that was done on purpose, verify the blocks once (`blockwarden verify`); else find out who wrote";
+    let remedy = "nothing, if that was done on purpose; else find out who wrote";
     grown.into_iter().chain([scope.bucket_finding(message, remedy).with("blocks", alike.len())]).collect()
 }
 
-fn judge(scope: &Scope<'_>, block: &BlockView) -> Finding {
-    let severity = block.mutations.iter().map(severity_of).min().unwrap_or(Severity::Info);
-    let names: Vec<&str> = block.mutations.iter().map(|mutation| &*mutation.now.name).collect();
+fn judge(scope: &Scope<'_>, block: &BlockView) -> Option<Finding> {
+    // a `meta.json` that is wrong has a finding of its own
+    let is_wrong = matches!(&block.meta, MetaState::Read { problems, .. } if !problems.is_empty());
+    let counts = |mutation: &&Mutation| !(is_wrong && &*mutation.now.name == "meta.json");
+    let mutations: Vec<&Mutation> = block.mutations.iter().filter(counts).collect();
+    let severity = mutations.iter().map(|mutation| severity_of(mutation)).min()?;
+    let names: Vec<&str> = mutations.iter().map(|mutation| &*mutation.now.name).collect();
     let what = match names.as_slice() {
         [one] => format!("`{one}`"),
         several => count_of(several.len(), "object"),
@@ -69,8 +73,8 @@ fn judge(scope: &Scope<'_>, block: &BlockView) -> Finding {
     if let [one] = names.as_slice() {
         finding = finding.about_object(block.ulid, one);
     }
-    let changes: Vec<String> = block.mutations.iter().take(20).flat_map(describe).collect();
-    finding.with_severity(severity).with("changes", changes)
+    let changes: Vec<String> = mutations.iter().take(20).flat_map(|mutation| describe(mutation)).collect();
+    Some(finding.with_severity(severity).with("changes", changes))
 }
 
 fn severity_of(mutation: &Mutation) -> Severity {
@@ -107,7 +111,7 @@ fn describe(mutation: &Mutation) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::checks::kit::Kit;
-    use crate::model::ObjectView;
+    use crate::model::{MetaProblem, MetaProblemKind, ObjectView};
 
     fn mutate(kit: &mut Kit, nth: usize, name: &str, change: impl FnOnce(&mut ObjectView)) {
         let ulid = *kit.view.blocks.keys().nth(nth).unwrap();
@@ -146,6 +150,18 @@ mod tests {
             assert_eq!(finding.severity, severity);
             assert_eq!(finding.evidence["changes"][0], "meta.json: thanos.files: 0 → 3 entries");
         }
+    }
+
+    #[test]
+    fn a_meta_json_that_broke_is_meta_invalid_alone() {
+        let mut kit = Kit::healthy(49);
+        mutate(&mut kit, 3, "meta.json", |object| object.size -= 1);
+        kit.one(CHECK.id);
+        let ulid = *kit.view.blocks.keys().nth(3).unwrap();
+        let problem = MetaProblem { kind: MetaProblemKind::Unparsable, text: "the file ends early".to_owned() };
+        kit.edit(ulid, |block| block.meta = MetaState::Read { meta: None, problems: [problem].into() });
+        kit.none(CHECK.id);
+        kit.one("meta_invalid");
     }
 
     #[test]

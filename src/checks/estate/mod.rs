@@ -157,7 +157,8 @@ impl<'a> Estate<'a> {
 
     /// The block of this ULID, if it has its place in a stream.
     pub fn placed(&self, ulid: Ulid) -> Option<&Placed<'a>> {
-        let meta = self.view.blocks.get(&ulid)?.meta.meta()?;
+        let seen = self.view.blocks.get(&ulid)?.meta.meta();
+        let meta = seen.or_else(|| self.past.blocks.get(&ulid)?.meta.as_ref())?;
         let blocks = self.blocks_of(self.stream(&meta.labels)?, meta.resolution);
         let from = blocks.partition_point(|block| block.meta.interval.start < meta.interval.start);
         blocks.iter().skip(from).find(|block| block.ulid() == ulid)

@@ -208,9 +208,8 @@ fn meta_json_breaks_later() {
         lines.iter().any(|line| line.starts_with("critical meta_invalid cluster=eu1 raw 2h@01-01T12:00")),
         "{lines:?}"
     );
-    // what was known of it stays known, so that it leaves no hole; and it is not what it was
-    let rest = lines.iter().filter(|line| !line.contains("meta_invalid") && !line.contains("object_mutated"));
-    assert_eq!(rest.count(), 0, "{lines:?}");
+    // what was known of it stays known, so that it leaves no hole; and one cause is one finding
+    assert_eq!(lines.len(), 1, "{lines:?}");
 }
 
 #[test]
