@@ -2,7 +2,7 @@
 
 use super::scope::moment;
 use super::{Check, Param, ParamValue, Scope};
-use crate::model::{Finding, MINUTE_MS, Severity};
+use crate::model::{Finding, MINUTE_MS, Provider, Severity};
 
 const CRITICAL_AFTER: Param = Param {
     name: "critical_after",
@@ -17,10 +17,14 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let Some(why) = scope.estate.unreachable() else {
         return Vec::new();
     };
-    let mut finding = scope.bucket_finding(
-        format!("the bucket cannot be read, so nothing is known of its blocks: {why}"),
-        "check endpoint, credentials and the right to list and get; uploads by the sidecars probably fail, too",
-    );
+    let remedy = match scope.estate.view.provider {
+        Provider::Filesystem => "check that the directory is there, mounted and may be read",
+        Provider::S3 | Provider::Gcs | Provider::Azure => {
+            "check endpoint, credentials and the right to list and get; uploads by the sidecars probably fail, too"
+        }
+    };
+    let message = format!("the bucket cannot be read, so nothing is known of its blocks: {why}");
+    let mut finding = scope.bucket_finding(message, remedy);
     let open = scope.estate.past.findings.get(&finding.fingerprint());
     let since = open.map_or(scope.now(), |open| open.since);
     if scope.now().since(since) <= scope.duration_ms(&CRITICAL_AFTER, None) {

@@ -26,8 +26,10 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     if estate.unreachable().is_some() {
         return Vec::new();
     }
+    // a failed request names its object itself
+    let place = if why.contains(first) { String::new() } else { format!("`{first}`: ") };
     let message = format!(
-        "{} could not be read, so what depends on them is not judged and stays as it was; the first: `{first}`: {why}",
+        "{} could not be read, so what depends on them is not judged and stays as it was; the first: {place}{why}",
         count_of(unknown.len(), "object"),
     );
     let remedy = "nothing, if it passes; else give the credentials the right to read every object of the bucket, or raise \
