@@ -70,6 +70,17 @@ mod tests {
     }
 
     #[test]
+    fn the_remedy_is_that_of_the_storage() {
+        for provider in [Provider::Filesystem, Provider::S3, Provider::Gcs, Provider::Azure] {
+            let mut kit = Kit::new(48);
+            kit.view.provider = provider;
+            kit.view.listing = Listing::Unknown { why: "it cannot be listed".to_owned() };
+            let remedy = kit.one(CHECK.id).remedy;
+            assert_eq!(remedy.contains("endpoint"), provider != Provider::Filesystem, "{provider:?}: {remedy}");
+        }
+    }
+
+    #[test]
     fn one_object_that_cannot_be_read_does_not_make_the_bucket_unreachable() {
         let mut kit = Kit::healthy(48);
         let ulid = kit.ulid(at(47));

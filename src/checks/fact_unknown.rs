@@ -84,6 +84,17 @@ mod tests {
     }
 
     #[test]
+    fn the_object_is_named_once() {
+        let mut kit = Kit::healthy(49);
+        let block = *kit.view.blocks.keys().next().unwrap();
+        let object = format!("{block}/meta.json");
+        for why in [format!("cannot read `{object}`: 503"), "the bucket is throttled".to_owned()] {
+            kit.view.unknown = vec![UnknownObject { block, object: object.clone(), why }];
+            assert_eq!(kit.one(CHECK.id).message.matches(&object).count(), 1);
+        }
+    }
+
+    #[test]
     fn a_block_that_the_listing_lacks_and_head_finds_is_unknown() {
         let mut kit = Kit::healthy(49);
         let ulid = kit.ulid(at(3));

@@ -165,6 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_cannot_be_read_now_keeps_the_stream_that_it_had() {
+        let mut kit = Kit::healthy(49);
+        kit.remember(20, 48);
+        mutate(&mut kit, 3, "index", |object| object.size += 1);
+        let ulid = *kit.view.blocks.keys().nth(3).unwrap();
+        kit.edit(ulid, |block| block.meta = MetaState::Unknown("503".to_owned()));
+        assert_eq!(kit.one(CHECK.id).subject.stream.unwrap().get("cluster"), Some("eu1"));
+    }
+
+    #[test]
     fn a_migration_is_one_finding() {
         let mut kit = Kit::healthy(201);
         for nth in 0..11 {

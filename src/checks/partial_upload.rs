@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn of_several_holes_the_one_that_was_cut_for_it_is_named() {
+        let mut kit = Kit::new(61);
+        kit.fill("a", 0, 40);
+        with_partial(&mut kit, 40);
+        kit.fill("a", 42, 60);
+        kit.fill("b", 0, 38);
+        kit.fill("b", 40, 42);
+        kit.fill("b", 44, 60);
+        assert_eq!(kit.one(CHECK.id).interval, Some(Interval::new(at(40), at(42))));
+    }
+
+    #[test]
     fn a_partial_upload_at_the_late_end_is_a_warning() {
         let mut kit = Kit::new(49);
         kit.fill("a", 0, 42);
