@@ -5,7 +5,6 @@ mod block;
 mod coverage;
 mod document;
 mod environment;
-
 mod finding;
 mod intern;
 mod interval;
@@ -14,6 +13,7 @@ mod need;
 mod objstore;
 mod past;
 mod selector;
+mod service;
 mod snapshot;
 mod time;
 mod transition;
@@ -37,6 +37,10 @@ pub use objstore::{
 };
 pub use past::{BucketPast, End, EndReason, Lineage, OpenFinding, Past, PastBlock, RetentionSeen, StreamPast};
 pub use selector::{MatchOp, Matcher, Selector};
+pub use service::{
+    BucketStatus, DURATION_BOUNDS_MS, Durations, LedgerStatus, MetricsSettings, Published, ReloadStatus, ScanCounts,
+    ServiceStatus,
+};
 pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
 pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
 pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
