@@ -8,6 +8,7 @@
 //! - [`config`]: our configuration and Thanos' `objstore.config`, with every mistake and its place
 //! - [`discover`]: buckets, read only, with as few requests as possible
 //! - [`ledger`]: what was seen before
+//! - [`exporter`]: what is known, over HTTP
 //! - [`engine`]: one cycle: observe, judge, commit
 //! - [`cli`]: the commands
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod discover;
 pub mod engine;
+pub mod exporter;
 pub mod ledger;
 pub mod model;
 pub mod tsdb;

@@ -17,6 +17,7 @@ mod service;
 mod snapshot;
 mod time;
 mod transition;
+mod web;
 mod world;
 
 pub use block::{
@@ -44,6 +45,7 @@ pub use service::{
 pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
 pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
 pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
+pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStamp, WebTls};
 pub use world::{
     BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,
     Mutation, ObjectView, UnknownObject, World,

@@ -1,0 +1,102 @@
+//! What is answered where.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use futures::FutureExt;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+
+use super::{Bounds, Handler, Site, Traffic, lifecycle};
+
+/// Below this many bytes gzip saves nothing.
+const COMPRESS_FROM: u16 = 1024;
+
+/// All routes.
+pub(super) fn router(site: Site, bounds: Bounds) -> Router {
+    let traffic = Arc::clone(&site.traffic);
+    Router::new()
+        .route("/", get(home))
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
+        // further routes are merged in here: `.merge(collector::router())`, each a `Router<Site>`
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM)))
+        .with_state(site)
+        .layer(from_fn_with_state(bounds.answer, bounded))
+        .layer(from_fn_with_state(traffic, counted))
+}
+
+/// Counts what is answered, and adds what every answer has.
+async fn counted(State(traffic): State<Arc<Traffic>>, request: Request, next: Next) -> Response {
+    let handler = Handler::of(request.uri().path());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    traffic.answered(handler, response.status().as_u16());
+    response
+}
+
+/// An answer that takes too long, or that panics, is an answer all the same, and harms no other.
+async fn bounded(State(bound): State<Duration>, request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(bound, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("a request could not be answered because of a bug; the message is above");
+            (StatusCode::INTERNAL_SERVER_ERROR, "This is a bug of Blockwarden; its log has the message.\n")
+                .into_response()
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "The answer took too long.\n").into_response(),
+    }
+}
+
+async fn home() -> Response {
+    let page = concat!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Blockwarden</title></head><body>\n",
+        "<h1>Blockwarden ",
+        env!("CARGO_PKG_VERSION"),
+        "</h1>\n<ul>\n",
+        "<li><a href=\"/metrics\">Metrics</a></li>\n",
+        "<li><a href=\"/api/v1/status\">Status</a></li>\n",
+        "<li><a href=\"/api/v1/findings\">Findings</a></li>\n",
+        "<li><a href=\"/api/v1/streams\">Streams</a></li>\n",
+        "<li><a href=\"/api/v1/blocks\">Blocks</a></li>\n",
+        "<li><a href=\"/-/healthy\">Healthy</a></li>\n",
+        "<li><a href=\"/-/ready\">Ready</a></li>\n",
+        "</ul>\n</body></html>\n",
+    );
+    let policy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+async fn healthy(State(site): State<Site>) -> (StatusCode, String) {
+    match (site.hooks.health)() {
+        Ok(()) => (StatusCode::OK, "Blockwarden is healthy.\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("Blockwarden is not healthy: {reason}\n")),
+    }
+}
+
+async fn ready(State(site): State<Site>) -> (StatusCode, &'static str) {
+    if site.published().service.ready {
+        (StatusCode::OK, "Blockwarden is ready.\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "Blockwarden is not ready: not every bucket had its first pass.\n")
+    }
+}
+
+async fn unknown() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "There is nothing here; / has the links.\n")
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> (StatusCode, String) {
+    (StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible on {}.\n", uri.path()))
+}
