@@ -59,12 +59,14 @@ pub(super) fn healthy_and_holey() -> Vec<StreamSummary> {
         StreamSummary {
             labels: replica("a"),
             derived: false,
+            newest: Some(hour(26)),
             lag_ms: Some(AT.since(hour(26))),
             timelines: vec![timeline(Resolution::Raw, healthy, vec![])],
         },
         StreamSummary {
             labels: replica("b"),
             derived: false,
+            newest: Some(hour(26)),
             lag_ms: Some(AT.since(hour(26))),
             timelines: vec![
                 timeline(Resolution::Raw, holey, vec![hours(6, 10)]),
@@ -81,6 +83,7 @@ pub(super) fn snapshot(streams: Vec<StreamSummary>, findings: Vec<Finding>) -> S
         bucket: "thanos".into(),
         observed_at: AT,
         unreachable: None,
+        listed: true,
         blocks,
         objects: blocks * 3,
         bytes: spans().map(|span| span.bytes).sum(),

@@ -13,7 +13,6 @@ mod main_file;
 mod mistake;
 mod objstore;
 mod policy;
-mod selector;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -73,7 +72,7 @@ pub fn load(
 
 /// Parses a stream selector, PromQL matchers over external labels; otherwise says what was expected.
 pub fn parse_selector(text: &str) -> Result<Selector, &'static str> {
-    selector::parse(text)
+    Selector::parse(text)
 }
 
 /// What loading needs everywhere.

@@ -37,15 +37,7 @@ pub fn judge(world: &World, past: &Past, policy: &Policy, now: TimestampMs) -> (
 
 /// Worst first, then by check, bucket, stream, start, block, object.
 pub(super) fn sort_findings(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| {
-        let key = |finding: &Finding| (finding.severity, finding.check, Arc::clone(&finding.subject.bucket));
-        let place = |finding: &Finding| {
-            let subject = &finding.subject;
-            let start = finding.interval.map(|interval| interval.start);
-            (subject.stream.clone(), start, subject.block, subject.object.clone(), subject.resolution)
-        };
-        key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
-    });
+    findings.sort_by_cached_key(Finding::key);
 }
 
 /// Whether the facts that the check rests on are all known for this bucket.
@@ -202,6 +194,7 @@ fn summarize(estate: &Estate<'_>) -> BucketSummary {
         estate.members(group).filter(|stream| !stream.blocks.is_empty()).map(move |stream| StreamSummary {
             labels: Arc::clone(&stream.labels),
             derived: stream.derived,
+            newest: stream.newest_raw,
             lag_ms: stream.newest_raw.filter(|_| !stream.derived).map(|newest| estate.now.since(newest)),
             timelines: stream
                 .blocks
@@ -221,6 +214,7 @@ fn summarize(estate: &Estate<'_>) -> BucketSummary {
         bucket: Arc::clone(&view.bucket),
         observed_at: view.observed_at,
         unreachable: estate.unreachable(),
+        listed: view.listing.is_complete(),
         blocks: u64::try_from(view.blocks.len()).unwrap_or(u64::MAX),
         objects,
         bytes,

@@ -124,6 +124,38 @@ impl Finding {
     pub fn fingerprint(&self) -> String {
         self.subject.fingerprint(self.check)
     }
+
+    /// Its place in every list.
+    pub fn key(&self) -> FindingKey {
+        let subject = &self.subject;
+        FindingKey {
+            severity: self.severity,
+            check: self.check.to_owned(),
+            bucket: subject.bucket.to_string(),
+            stream: subject.stream.as_deref().cloned(),
+            start: self.interval.map(|interval| interval.start.0),
+            block: subject.block.map(|ulid| ulid.to_string()),
+            object: subject.object.clone(),
+            resolution: subject.resolution.and_then(|own| Resolution::ALL.iter().position(|each| *each == own)),
+            fingerprint: self.fingerprint(),
+        }
+    }
+}
+
+/// The order of findings in every list: worst first, then by check, bucket, stream, start, block, object. No two
+/// findings of one judgement share a key, so it also says where a reader of pages has got to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingKey {
+    severity: Severity,
+    check: String,
+    bucket: String,
+    stream: Option<Labels>,
+    start: Option<i64>,
+    block: Option<String>,
+    object: Option<String>,
+    resolution: Option<usize>,
+    fingerprint: String,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod finding;
 mod intern;
 mod interval;
 mod labels;
+mod metric;
 mod need;
 mod objstore;
 mod past;
@@ -27,10 +28,11 @@ pub use block::{
 pub use coverage::{BlockCoverage, BucketCoverage, CoverageDocument, StreamCoverage, TimelineCoverage};
 pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
 pub use environment::Environment;
-pub use finding::{Evidence, Finding, Severity, Subject};
+pub use finding::{Evidence, Finding, FindingKey, Severity, Subject};
 pub use intern::Interner;
 pub use interval::{Interval, IntervalSet};
 pub use labels::Labels;
+pub use metric::{Metric, MetricKind, MetricLabel};
 pub use need::Need;
 pub use objstore::{
     AzureSettings, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider, ProviderSettings,

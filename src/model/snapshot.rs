@@ -26,8 +26,11 @@ pub struct BucketSummary {
     pub bucket: Arc<str>,
     /// When it was observed.
     pub observed_at: TimestampMs,
-    /// Why it could not be listed or read, if so. Without a listing the counts below are zero.
+    /// Why it could not be listed or read, if so.
     pub unreachable: Option<String>,
+    /// What follows rests on a complete listing; without one it is empty and means nothing. Where the last known
+    /// summary of an unreachable bucket is kept, this stays as it was.
+    pub listed: bool,
     /// Directories that count as blocks, partial ones included.
     pub blocks: u64,
     /// All keys, foreign ones included.
@@ -47,6 +50,8 @@ pub struct StreamSummary {
     pub labels: Arc<Labels>,
     /// Has no producer: made by compaction, upload or rewrite.
     pub derived: bool,
+    /// Newest `maxTime` of its raw blocks, remembered ones included; `None` where there never was one.
+    pub newest: Option<TimestampMs>,
     /// Now minus the newest `maxTime` of its raw blocks, in ms; `None` for a derived stream.
     pub lag_ms: Option<i64>,
     /// One per resolution that the stream has, finest first.

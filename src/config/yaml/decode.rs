@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::node::{Content, Entry, Node};
 use super::scalar;
 use super::table::{Effect, Key, Kind, Table};
+use crate::config::duration;
 use crate::config::mistake::{Mistakes, Place};
-use crate::config::{duration, selector};
 use crate::model::{Secret, Selector, parse_prometheus_duration};
 
 /// Where in a document the decoder is.
@@ -308,7 +308,7 @@ fn value(
             }
             Value::Text(text.to_owned())
         }
-        Kind::Selector => Value::Selector(selector::parse(text(node, "PromQL matchers in quotes")?.0)?),
+        Kind::Selector => Value::Selector(Selector::parse(text(node, "PromQL matchers in quotes")?.0)?),
         Kind::Texts => texts(node, place, reading, mistakes)?,
         Kind::TextMap => text_map(node, reading, mistakes)?,
         Kind::Section(table) => {
