@@ -13,3 +13,8 @@ pub use load::{Catalogue, CatalogueError, Problem, embedded};
 pub use rule::{rule_file, rule_test_file};
 pub use runbook::{runbook, runbook_index};
 pub use template::{Template, TemplateError};
+
+/// The ids of all checks, in the order of the documentation.
+pub fn check_ids() -> impl Iterator<Item = &'static str> {
+    crate::checks::ALL.iter().map(|check| check.id)
+}

@@ -1,7 +1,9 @@
 //! What is known, over HTTP: metrics, API, health. The engine publishes an immutable state; everything here reads it
 //! and computes nothing of its own.
 
+mod api;
 mod lifecycle;
+mod metrics;
 mod routes;
 mod server;
 mod traffic;
@@ -16,6 +18,7 @@ pub use server::Server;
 pub use traffic::{Handler, Traffic};
 
 use crate::model::{Published, WebSource};
+use metrics::Exposition;
 
 /// What is configured of the server.
 #[derive(Clone, Debug)]
@@ -90,6 +93,8 @@ impl fmt::Debug for Hooks {
 pub(crate) struct Site {
     /// The newest state.
     pub(crate) published: watch::Receiver<Arc<Published>>,
+    /// The newest state as metrics.
+    pub(crate) exposition: Exposition,
     /// How much was asked.
     pub(crate) traffic: Arc<Traffic>,
     /// The engine.

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-use super::{Bounds, Handler, Site, Traffic, lifecycle};
+use super::{Bounds, Handler, Site, Traffic, api, lifecycle, metrics};
 
 /// Below this many bytes gzip saves nothing.
 const COMPRESS_FROM: u16 = 1024;
@@ -27,7 +27,8 @@ pub(super) fn router(site: Site, bounds: Bounds) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
-        // further routes are merged in here: `.merge(collector::router())`, each a `Router<Site>`
+        .merge(metrics::router())
+        .merge(api::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM)))

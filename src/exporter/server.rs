@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::{self, Renderer};
 use super::{Bounds, ExporterError, Hooks, Options, Site, Traffic, routes};
 use crate::model::Published;
 
@@ -19,6 +20,7 @@ pub struct Server {
     address: SocketAddr,
     bounds: Bounds,
     site: Site,
+    renderer: Renderer,
 }
 
 /// See [`super::bind`].
@@ -32,14 +34,16 @@ pub(super) async fn bind(
     let target = if host.is_empty() { format!("[::]:{port}") } else { options.listen.clone() };
     let listener = TcpListener::bind(target).await.map_err(failed)?.into_std().map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let (exposition, renderer) = metrics::exposition(published.clone());
     let site = Site {
         published,
+        exposition,
         traffic: Arc::new(Traffic::default()),
         hooks,
         lifecycle: options.lifecycle,
         listen_host: Arc::from(host),
     };
-    Ok(Server { listener, address, bounds: options.bounds, site })
+    Ok(Server { listener, address, bounds: options.bounds, site, renderer })
 }
 
 impl Server {
@@ -55,6 +59,8 @@ impl Server {
             Err(error) => return tracing::error!(%error, "the web server cannot run"),
         };
         let traffic = Arc::clone(&self.site.traffic);
+        // ends with its last reader, which is this router
+        tokio::spawn(self.renderer.run());
         let router = routes::router(self.site, self.bounds);
         loop {
             let accepted = tokio::select! {
