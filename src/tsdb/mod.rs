@@ -3,6 +3,7 @@
 mod json;
 mod marks;
 mod meta;
+pub mod shift;
 mod tree;
 
 pub use marks::{parse_deletion_mark, parse_no_compact_mark, parse_no_downsample_mark};
