@@ -5,6 +5,8 @@ mod api;
 mod lifecycle;
 mod metrics;
 mod routes;
+#[cfg(test)]
+mod sample;
 mod server;
 mod traffic;
 

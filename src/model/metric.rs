@@ -338,8 +338,9 @@ impl Metric {
             }
             Self::CoverageGap => gauge(
                 "blockwarden_coverage_gap_seconds",
-                STREAM_RESOLUTION,
-                "Length of all holes that count: over the tolerated length, inside retention. Of the others: the sum.",
+                STREAM,
+                "Length of all holes that count: over the tolerated length, inside retention, at any resolution. Of the \
+                 others: the sum.",
             ),
             Self::LossDeadlineTimestamp => gauge(
                 "blockwarden_loss_deadline_timestamp_seconds",

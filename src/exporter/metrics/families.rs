@@ -1,6 +1,6 @@
 //! Series on their way into the text format, held to what the enum of metrics says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
@@ -118,11 +118,11 @@ struct Collected {
 impl Collected {
     fn new(families: Families) -> Result<Self, prometheus::Error> {
         let describe = |metric: &Metric| {
-            let labels = metric.labels().iter().flat_map(|label| match label {
-                MetricLabel::StreamLabels => families.settings.stream_labels.clone(),
-                label => vec![label.name().to_owned()],
+            let labels = metric.labels().iter().flat_map(|label| {
+                let chosen = *label == MetricLabel::StreamLabels;
+                if chosen { families.settings.stream_labels.clone() } else { vec![label.name().to_owned()] }
             });
-            Desc::new(metric.name().to_owned(), metric.help().to_owned(), labels.collect(), Default::default())
+            Desc::new(metric.name().to_owned(), metric.help().to_owned(), labels.collect(), HashMap::new())
         };
         let descriptions = families.series.keys().map(describe).collect::<Result<Vec<Desc>, prometheus::Error>>()?;
         Ok(Self { families, descriptions })

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::families::{Families, OTHERS, OfStream, number_of, seconds_of};
 use super::subjects::{Subject, Subjects};
 use crate::model::{
-    BucketSummary, Metric, MetricLabel, Published, Resolution, Severity, Snapshot, StreamSummary, TimestampMs,
+    BucketSummary, IntervalSet, Metric, MetricLabel, Published, Resolution, Severity, Snapshot, StreamSummary,
+    TimestampMs,
 };
 
 /// The series of the newest judgement. `checks` are the ids of all checks.
@@ -105,6 +106,7 @@ struct Quantities {
     lag_ms: Option<i64>,
     newest: Option<TimestampMs>,
     bytes: u64,
+    gap_ms: i64,
     by_resolution: BTreeMap<Resolution, AtResolution>,
 }
 
@@ -112,19 +114,20 @@ struct Quantities {
 struct AtResolution {
     oldest: Option<TimestampMs>,
     blocks: u64,
-    gap_ms: i64,
 }
 
 impl Quantities {
     fn add(&mut self, stream: &StreamSummary) {
         self.lag_ms = self.lag_ms.max(stream.lag_ms);
         self.newest = earlier(self.newest, stream.newest);
+        // what is missing at two resolutions is missing once
+        let holes: IntervalSet = stream.timelines.iter().flat_map(|timeline| &timeline.holes).copied().collect();
+        let gap: i64 = holes.parts().iter().map(|hole| hole.len_ms()).sum();
+        self.gap_ms = self.gap_ms.saturating_add(gap);
         for timeline in &stream.timelines {
             let own = self.by_resolution.entry(timeline.resolution).or_default();
             own.oldest = earlier(own.oldest, timeline.coverage.hull().map(|hull| hull.start));
             own.blocks = own.blocks.saturating_add(u64::try_from(timeline.blocks.len()).unwrap_or(u64::MAX));
-            let gap: i64 = timeline.holes.iter().map(|hole| hole.len_ms()).sum();
-            own.gap_ms = own.gap_ms.saturating_add(gap);
             let bytes: u64 = timeline.blocks.iter().map(|block| block.bytes).sum();
             self.bytes = self.bytes.saturating_add(bytes);
         }
@@ -136,6 +139,7 @@ impl Quantities {
             (Metric::UploadLag, self.lag_ms.map(seconds_of)),
             (Metric::NewestSampleTimestamp, self.newest.map(|time| seconds_of(time.0))),
             (Metric::StreamBytes, Some(number_of(self.bytes))),
+            (Metric::CoverageGap, Some(seconds_of(self.gap_ms))),
         ];
         for (metric, value) in values {
             if let Some(value) = value {
@@ -147,7 +151,6 @@ impl Quantities {
             let values = [
                 (Metric::OldestSampleTimestamp, own.oldest.map(|time| seconds_of(time.0))),
                 (Metric::StreamBlocks, Some(number_of(own.blocks))),
-                (Metric::CoverageGap, Some(seconds_of(own.gap_ms))),
             ];
             for (metric, value) in values {
                 if let Some(value) = value {

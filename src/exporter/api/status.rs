@@ -1,0 +1,135 @@
+//! `/api/v1/status`: how the watching goes.
+
+use serde::Serialize;
+
+use super::Endpoint;
+use super::page::{judged_at, to_json};
+use super::problem::Problem;
+use super::query::Query;
+use crate::model::{BucketStatus, BucketSummary, FindingCounts, Published, RequestCounts, TimestampMs};
+
+pub(super) static ENDPOINT: Endpoint = Endpoint { path: "/api/v1/status", parameters: &[], answer };
+
+#[derive(Serialize)]
+struct Status<'a> {
+    version: u32,
+    program_version: &'static str,
+    at: Option<TimestampMs>,
+    started: TimestampMs,
+    ready: bool,
+    findings: FindingCounts,
+    buckets: Vec<Bucket<'a>>,
+    ledger: Ledger<'a>,
+    configuration: Configuration<'a>,
+}
+
+#[derive(Serialize)]
+struct Bucket<'a> {
+    bucket: &'a str,
+    provider: &'static str,
+    interval_ms: i64,
+    scanning_since: Option<TimestampMs>,
+    last_scan: Option<TimestampMs>,
+    last_complete_scan: Option<TimestampMs>,
+    next_scan: Option<TimestampMs>,
+    last_duration_ms: Option<u64>,
+    scans: Scans,
+    requests: RequestCounts,
+    unread_objects: u64,
+    unreachable: Option<&'a str>,
+    listed: Option<Listed>,
+}
+
+#[derive(Serialize)]
+struct Scans {
+    complete: u64,
+    partial: u64,
+    failed: u64,
+}
+
+/// What the last complete listing held.
+#[derive(Serialize)]
+struct Listed {
+    at: TimestampMs,
+    streams: usize,
+    blocks: u64,
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Ledger<'a> {
+    path: Option<&'a str>,
+    failure: Option<&'a str>,
+    commits: Outcomes,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Configuration<'a> {
+    last_success: TimestampMs,
+    refused: Option<&'a str>,
+    reloads: Outcomes,
+}
+
+#[derive(Serialize)]
+struct Outcomes {
+    succeeded: u64,
+    failed: u64,
+}
+
+impl Outcomes {
+    const fn of((succeeded, failed): (u64, u64)) -> Self {
+        Self { succeeded, failed }
+    }
+}
+
+fn answer(published: &Published, _: &Query) -> Result<Vec<u8>, Problem> {
+    let (service, snapshot) = (&published.service, &published.snapshot);
+    let summary_of = |name: &str| snapshot.buckets.iter().find(|summary| *summary.bucket == *name);
+    let buckets = service.buckets.iter().map(|status| bucket_of(status, summary_of(&status.bucket)));
+    to_json(&Status {
+        version: 1,
+        program_version: env!("CARGO_PKG_VERSION"),
+        at: judged_at(published),
+        started: service.started,
+        ready: service.ready,
+        findings: FindingCounts::of(&snapshot.findings),
+        buckets: buckets.collect(),
+        ledger: Ledger {
+            path: service.ledger.path.as_deref(),
+            failure: service.ledger.failure.as_deref(),
+            commits: Outcomes::of(service.ledger.commits),
+            bytes: service.ledger.bytes,
+        },
+        configuration: Configuration {
+            last_success: service.reloads.last_success,
+            refused: service.reloads.refused.as_deref(),
+            reloads: Outcomes::of(service.reloads.counts),
+        },
+    })
+}
+
+fn bucket_of<'a>(status: &'a BucketStatus, summary: Option<&BucketSummary>) -> Bucket<'a> {
+    Bucket {
+        bucket: &status.bucket,
+        provider: status.provider.name(),
+        interval_ms: status.interval_ms,
+        scanning_since: status.scanning_since,
+        last_scan: status.last_scan,
+        last_complete_scan: status.last_complete,
+        next_scan: status.next_scan,
+        last_duration_ms: status.last_duration_ms,
+        scans: Scans { complete: status.scans.complete, partial: status.scans.partial, failed: status.scans.failed },
+        requests: status.requests,
+        unread_objects: status.unread,
+        unreachable: status.unreachable.as_deref(),
+        listed: summary.filter(|summary| summary.listed).map(|summary| Listed {
+            at: summary.observed_at,
+            streams: summary.streams.len(),
+            blocks: summary.blocks,
+            objects: summary.objects,
+            bytes: summary.bytes,
+        }),
+    }
+}
