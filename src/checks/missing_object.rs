@@ -128,6 +128,9 @@ mod tests {
         kit.none(CHECK.id);
         kit.view.observed_at = at(49).plus(30 * 60_000);
         kit.one(CHECK.id);
+        // uploaded while the bucket was listed
+        kit.view.observed_at = at(49).minus(60_000);
+        kit.none(CHECK.id);
         // uploaded later than the judged time: old
         kit.view.observed_at = at(48);
         kit.one(CHECK.id);

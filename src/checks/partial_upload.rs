@@ -174,4 +174,14 @@ mod tests {
             assert_eq!(kit.run(CHECK.id).len(), fires, "at {now}, marked: {marked}");
         }
     }
+
+    #[test]
+    fn what_arrives_while_the_bucket_is_listed_is_an_upload_in_progress() {
+        for (earlier_ms, fires) in [(1, 0), (5 * 60_000, 0), (5 * 60_000 + 1, 1)] {
+            let mut kit = Kit::new(43);
+            with_partial(&mut kit, 40);
+            kit.view.observed_at = at(43).minus(earlier_ms);
+            assert_eq!(kit.run(CHECK.id).len(), fires, "{earlier_ms} ms before its newest object");
+        }
+    }
 }

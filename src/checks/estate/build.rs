@@ -121,7 +121,7 @@ impl<'a> Estate<'a> {
         let Some(uploaded) = meta.upload_time.or(listed) else {
             return true;
         };
-        uploaded > self.now || self.now.since(uploaded) >= self.bucket_policy.consistency_delay_ms
+        !self.is_recent(uploaded, self.bucket_policy.consistency_delay_ms)
     }
 
     fn find_gone(&mut self) {

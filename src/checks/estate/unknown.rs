@@ -8,6 +8,9 @@ use crate::model::{BlockView, DAY_MS, HOUR_MS, Interval, Listing, MINUTE_MS, Met
 /// A level-1 block is cut about 1 h after its data ends, later by restarts and catching up.
 const ULID_AFTER_MS: i64 = 4 * HOUR_MS;
 
+/// A listing of a large bucket takes a while, and clocks differ.
+const AHEAD_MS: i64 = 5 * MINUTE_MS;
+
 /// The spans of compacted blocks: Thanos merges on these grids, counted from 1970.
 const COMPACTED_MS: [i64; 3] = [8 * HOUR_MS, 2 * DAY_MS, 14 * DAY_MS];
 /// How far from the grid a block may begin and end.
@@ -66,10 +69,14 @@ impl Estate<'_> {
 
     /// Something was uploaded into the directory less than `after_ms` ago.
     pub fn is_young(&self, block: &BlockView, after_ms: i64) -> bool {
-        block.newest_modification().is_some_and(|newest| {
-            // what is dated later than the judged time counts as old
-            newest <= self.now && self.now.since(newest) < after_ms
-        })
+        block.newest_modification().is_some_and(|newest| self.is_recent(newest, after_ms))
+    }
+
+    /// Less than `within_ms` ago. What is dated a little later than the judged time was just written: the listing came
+    /// after that time was read, and the storage has a clock of its own. What is dated much later counts as old, since
+    /// then an earlier time is judged.
+    pub(super) fn is_recent(&self, time: TimestampMs, within_ms: i64) -> bool {
+        time <= self.now.plus(AHEAD_MS) && self.now.since(time) < within_ms
     }
 
     /// A block of this ULID may hold data of this time: it was cut after the time began and soon after it ended.
