@@ -84,6 +84,7 @@ fn steps(entry: &Entry) -> String {
 
 const fn need_words(need: Need) -> &'static str {
     match need {
+        Need::Pass => "a pass that has ended",
         Need::Listing => "a complete listing",
         Need::Metas => "every `meta.json`",
         Need::Marks => "every mark",

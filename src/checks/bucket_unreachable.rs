@@ -2,7 +2,7 @@
 
 use super::scope::moment;
 use super::{Check, Param, ParamValue, Scope};
-use crate::model::{Finding, MINUTE_MS, Provider, Severity};
+use crate::model::{Finding, MINUTE_MS, Need, Provider, Severity};
 
 const CRITICAL_AFTER: Param = Param {
     name: "critical_after",
@@ -10,8 +10,13 @@ const CRITICAL_AFTER: Param = Param {
     help: "how long a bucket may be unreachable before that is critical",
 };
 
-pub(super) static CHECK: Check =
-    Check { id: "bucket_unreachable", needs: &[], severity: Severity::Critical, params: &[CRITICAL_AFTER], run };
+pub(super) static CHECK: Check = Check {
+    id: "bucket_unreachable",
+    needs: &[Need::Pass],
+    severity: Severity::Critical,
+    params: &[CRITICAL_AFTER],
+    run,
+};
 
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let Some(why) = scope.estate.unreachable() else {

@@ -10,7 +10,7 @@ use super::{ALL, Policy, Scope};
 use crate::model::{
     BlockChange, BlockMeta, BlockSource, BlockView, BucketPast, BucketView, DeletionMark, FileEntry, Finding,
     ForeignKeys, HOUR_MS, Interval, Labels, Listing, MarkState, Marks, MetaState, ObjectView, Parent, PastBlock,
-    Provider, RequestCounts, Resolution, Severity, Stats, TimestampMs,
+    Provider, RequestCounts, Resolution, Schedule, Severity, Stats, TimestampMs,
 };
 
 /// 2026-01-01T00:00:00Z: hour 0 of all tests.
@@ -67,6 +67,7 @@ pub(crate) struct Kit {
     pub(crate) past: BucketPast,
     pub(crate) policy: Policy,
     pub(crate) ledger_failure: Option<String>,
+    pub(crate) schedule: Option<Schedule>,
     serial: u128,
 }
 
@@ -90,6 +91,7 @@ impl Kit {
             past: BucketPast::default(),
             policy: Policy::default(),
             ledger_failure: None,
+            schedule: None,
             serial: 0,
         }
     }
@@ -211,7 +213,14 @@ impl Kit {
         let check = ALL.iter().find(|check| check.id == id).unwrap();
         let estates = [Estate::build(&self.view, &self.past, &self.policy, self.view.observed_at)];
         let ledger_failure = self.ledger_failure.as_deref();
-        (check.run)(&Scope { check, estate: &estates[0], estates: &estates, ledger_failure })
+        (check.run)(&Scope {
+            check,
+            estate: &estates[0],
+            estates: &estates,
+            ledger_failure,
+            judged_at: self.view.observed_at,
+            schedule: self.schedule.as_ref(),
+        })
     }
 
     /// Runs one check that finds exactly one thing.

@@ -27,6 +27,7 @@ mod retention_list;
 mod retention_overdue;
 mod retention_premature;
 mod retention_unsafe;
+mod scan_stalled;
 mod scope;
 mod size_mismatch;
 mod stream_missing;
@@ -80,6 +81,7 @@ pub static ALL: &[&Check] = &[
     &retention_unsafe::CHECK,
     &downsample_missing::CHECK,
     &deletion_overdue::CHECK,
+    &scan_stalled::CHECK,
     &fact_unknown::CHECK,
     &ledger_failing::CHECK,
 ];

@@ -9,7 +9,7 @@ use super::Check;
 use super::estate::{Estate, Placed};
 use super::policy::{Param, ParamValue};
 use crate::model::{
-    Evidence, Finding, Interval, Labels, Resolution, Severity, Subject, TimestampMs, format_duration_ms,
+    Evidence, Finding, Interval, Labels, Resolution, Schedule, Severity, Subject, TimestampMs, format_duration_ms,
 };
 
 /// One check on one bucket.
@@ -23,10 +23,14 @@ pub struct Scope<'a> {
     pub estates: &'a [Estate<'a>],
     /// Why the ledger cannot be relied on, if so.
     pub ledger_failure: Option<&'a str>,
+    /// When the judgement is made. The facts may be older: whatever depends on them is judged as of [`Scope::now`].
+    pub judged_at: TimestampMs,
+    /// How passes go, where they are made again and again.
+    pub schedule: Option<&'a Schedule>,
 }
 
 impl Scope<'_> {
-    /// The time that is judged.
+    /// The time that is judged: that of the facts, where there are any.
     pub const fn now(&self) -> TimestampMs {
         self.estate.now
     }

@@ -49,6 +49,18 @@ Examples:
     blockwarden scan --config blockwarden.yml --output json |
       jq -r '.findings[] | select(.severity == \"critical\").check'";
 
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  The bucket that a Thanos sidecar writes to, for a first look:
+    blockwarden watch --objstore.config-file bucket.yml
+
+  As a service that Prometheus scrapes:
+    blockwarden watch --config /etc/blockwarden/blockwarden.yml \\
+      --state /var/lib/blockwarden/ledger.db --web.listen-address :9798
+
+  What is critical now?
+    curl -s 'http://localhost:9798/api/v1/findings?severity=critical'";
+
 const COVERAGE_EXAMPLES: &str = "\
 Examples:
   The last month of one cluster:
@@ -87,6 +99,13 @@ pub enum Command {
     /// as described by `docs/scan.schema.json`.
     #[command(after_long_help = SCAN_EXAMPLES)]
     Scan(ScanArguments),
+    /// Look at every bucket again and again, and export what is wrong as metrics and over HTTP
+    ///
+    /// The service. Each bucket has its own `interval` (5 min unless configured). What is wrong is in `/metrics` for
+    /// Prometheus and in `/api/v1/findings` for everybody else; docs/metrics.md lists the metrics. SIGHUP reads the
+    /// configuration again, SIGTERM and SIGINT end the service.
+    #[command(after_long_help = WATCH_EXAMPLES, mut_arg("level", |level| level.default_value("info")))]
+    Watch(WatchArguments),
     /// Draw what each stream holds over time
     ///
     /// One timeline per stream: its blocks by resolution and compaction level, holes, blocks that are marked for
@@ -231,6 +250,39 @@ pub struct ScanArguments {
     /// Reserved for the block verifier: refused with a message that says so, instead of being an unknown flag.
     #[arg(long, hide = true)]
     pub verify: bool,
+}
+
+/// `watch`
+#[derive(Args, Debug)]
+pub struct WatchArguments {
+    /// Which buckets.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// The ledger: what was seen before. Made if it is not there
+    ///
+    /// Without it: `ledger.db` in `$STATE_DIRECTORY` (as systemd sets it), else in `blockwarden` in `$XDG_STATE_HOME` or
+    /// `~/.local/state`; where that cannot be written, what was seen is kept in memory and forgotten at the end. Only
+    /// one service at a time can use it.
+    #[arg(long, value_name = "FILE", help_heading = "Judgement")]
+    pub state: Option<PathBuf>,
+    /// Where it listens.
+    #[command(flatten)]
+    pub web: WebArguments,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// The web server.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Web server")]
+pub struct WebArguments {
+    /// Where to listen for HTTP: `host:port`, or `:port` for all interfaces
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:9798")]
+    pub listen_address: String,
+    /// Allow `POST /-/reload`, which reads the configuration again
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
 }
 
 /// `coverage`

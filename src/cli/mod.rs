@@ -15,6 +15,7 @@ mod sample;
 mod scan;
 mod text;
 mod timeline;
+mod watch;
 
 pub use arguments::Arguments;
 pub use outcome::{Exit, Outcome};
@@ -29,6 +30,7 @@ use crate::model::Environment;
 pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyhow::Result<Outcome> {
     match &arguments.command {
         Command::Scan(arguments) => scan::run(arguments, environment, page),
+        Command::Watch(arguments) => watch::run(arguments, environment),
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),
         Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
         Command::Explain(arguments) => explain::run(arguments, page),

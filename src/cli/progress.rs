@@ -35,6 +35,11 @@ impl Bars {
         Self { all: MultiProgress::with_draw_target(target), by_bucket: Mutex::default() }
     }
 
+    /// For a command that has no end to wait for.
+    pub(super) fn none() -> Self {
+        Self { all: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), by_bucket: Mutex::default() }
+    }
+
     /// Standard error for whoever writes while bars may be drawn there.
     pub(super) fn standard_error(&self) -> BesideBars {
         BesideBars(self.all.clone())

@@ -1,22 +1,18 @@
 //! One cycle: observe every bucket, judge, commit. `scan` runs it once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::task::{JoinError, spawn_blocking};
-use ulid::Ulid;
 
-use super::judge::{judge, sort_findings};
+use super::core::{Core, Means, Pass, Seen};
 use super::memory::Memory;
 pub use super::memory::State;
-use crate::checks::{Policy, ledger_failing};
-use crate::discover::{self, Ambient, Bucket, BucketError, Limits, Progress, ScanOptions};
+use crate::checks::Policy;
+use crate::discover::{Ambient, BucketError, Limits, Progress};
+use crate::exporter::ExporterError;
 use crate::ledger::LedgerError;
-use crate::model::{
-    BlockChange, BucketPast, BucketSettings, BucketView, Environment, KnownBucket, Listing, Past, Snapshot,
-    TimestampMs, World,
-};
+use crate::model::{BucketSettings, Environment, Snapshot, TimestampMs};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -50,6 +46,22 @@ pub enum EngineError {
         /// Why.
         source: LedgerError,
     },
+    /// The web server cannot begin.
+    #[error("the web server cannot begin")]
+    Web {
+        /// Why.
+        #[from]
+        source: ExporterError,
+    },
+    /// The system gives no threads.
+    #[error("cannot start a thread")]
+    Threads {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The judge ended early: a defect.
+    #[error("the judge ended before the service did")]
+    Judge,
     /// A thread of ours ended early: a defect.
     #[error("a worker thread ended before its work was done")]
     Worker {
@@ -67,161 +79,41 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
-/// Buckets, demands and past, ready for cycles.
+/// Buckets, demands and past, ready for a cycle.
 #[derive(Debug)]
 pub struct Engine {
-    buckets: Vec<Source>,
-    policy: Arc<Policy>,
-    memory: Memory,
-}
-
-#[derive(Debug)]
-struct Source {
-    name: Arc<str>,
-    key: String,
-    bucket: Arc<dyn Bucket>,
-}
-
-/// A bucket before its pass.
-struct Prepared {
-    known: KnownBucket,
-    past: BucketPast,
-    /// The pass itself, where the ledger already holds it.
-    remembered: Option<BucketView>,
+    core: Core,
 }
 
 impl Engine {
     /// Sets everything up; asks nothing of any bucket yet.
     pub fn open(job: Job, ambient: &Ambient) -> Result<Self, EngineError> {
         let memory = Memory::open(&job.state).map_err(|source| EngineError::Ledger { source })?;
-        let open = |settings: BucketSettings| {
-            let bucket = discover::open(&settings, &job.environment, &job.limits, ambient)
-                .map_err(|source| EngineError::Bucket { bucket: settings.name.to_string(), source })?;
-            Ok(Source { name: Arc::clone(&settings.name), key: settings.ledger_key(), bucket })
-        };
-        let buckets = job.buckets.into_iter().map(open).collect::<Result<Vec<Source>, EngineError>>()?;
-        Ok(Self { buckets, policy: Arc::new(job.policy), memory })
+        let means = Means { environment: job.environment, limits: job.limits, ambient: ambient.clone() };
+        Ok(Self { core: Core::open(job.buckets, job.policy, means, memory)? })
     }
 
     /// Observes, judges and commits, with `now` as the time of everything.
     pub async fn cycle(mut self, now: TimestampMs, progress: &dyn Progress) -> Result<Outcome, EngineError> {
-        let (engine, prepared) = on_worker(move || {
-            let prepared = self.prepare(now);
-            (self, prepared)
+        let (mut engine, passes) = on_worker(move || {
+            let names: Vec<Arc<str>> = self.core.buckets().map(|(name, ..)| Arc::clone(name)).collect();
+            let passes: Vec<Pass> = names.iter().filter_map(|name| self.core.begin(name, now, true)).collect();
+            (self, passes)
         })
         .await?;
-        let passes = engine.buckets.iter().zip(prepared).map(|(source, prepared)| async move {
-            let view = match prepared.remembered {
-                Some(view) => view,
-                None => {
-                    let options = ScanOptions::default();
-                    discover::scan(&source.bucket, prepared.known, now, &options, progress).await
-                }
-            };
-            (Arc::clone(&source.name), Arc::new(view), prepared.past)
-        });
-        let observed = join_all(passes).await;
-        on_worker(move || engine.conclude(observed, now)).await
-    }
-
-    fn prepare(&mut self, now: TimestampMs) -> Vec<Prepared> {
-        let sources: Vec<(Arc<str>, String)> =
-            self.buckets.iter().map(|source| (Arc::clone(&source.name), source.key.clone())).collect();
-        sources.iter().map(|(name, key)| self.prepare_bucket(name, key, now)).collect()
-    }
-
-    fn prepare_bucket(&mut self, name: &Arc<str>, key: &str, now: TimestampMs) -> Prepared {
-        let nothing = || Prepared { known: KnownBucket::default(), past: BucketPast::default(), remembered: None };
-        let newest = self.memory.newest_scan(key);
-        let earlier = newest.as_ref().is_ok_and(|newest| newest.is_some_and(|newest| newest > now));
-        let prepared = if let Err(error) = newest {
-            Err(error)
-        } else if earlier {
-            self.memory.as_of(key, name, now).map(|as_of| {
-                as_of.map_or_else(nothing, |as_of| {
-                    self.memory.notes.push(format!(
-                        "`{name}` was scanned after the time that is judged: read from the ledger as of {}",
-                        as_of.view.observed_at
-                    ));
-                    Prepared { known: KnownBucket::default(), past: as_of.past, remembered: Some(as_of.view) }
-                })
-            })
-        } else {
-            self.memory.load(key, name, now).map(|loaded| Prepared {
-                known: loaded.known,
-                past: loaded.past,
-                remembered: None,
-            })
-        };
-        prepared.unwrap_or_else(|error| {
-            self.memory.fail(&error);
-            nothing()
+        let seen: Vec<Seen> = join_all(passes.into_iter().map(|pass| pass.run(progress))).await;
+        on_worker(move || {
+            for seen in seen {
+                engine.core.take_in(seen);
+            }
+            let snapshot = engine.core.judge(now);
+            Outcome { snapshot, notes: std::mem::take(&mut engine.core.memory.notes) }
         })
-    }
-
-    fn conclude(mut self, observed: Vec<(Arc<str>, Arc<BucketView>, BucketPast)>, now: TimestampMs) -> Outcome {
-        let mut world = World::default();
-        let mut past = Past::default();
-        for (name, view, bucket_past) in observed {
-            world.buckets.insert(Arc::clone(&name), view);
-            past.buckets.insert(name, bucket_past);
-        }
-        self.look_up_ancestors(&world, &mut past);
-        past.ledger_failure.clone_from(&self.memory.failure);
-        let (mut snapshot, transition) = judge(&world, &past, &self.policy, now);
-
-        // what was rebuilt from the ledger is already in it
-        let fresh: Vec<(&str, &BucketView)> = self
-            .buckets
-            .iter()
-            .filter_map(|source| Some((source.key.as_str(), &**world.buckets.get(&source.name)?)))
-            .filter(|(_, view)| !matches!(view.listing, Listing::FromLedger { .. }))
-            .collect();
-        if self.memory.writes && self.memory.failure.is_none() && fresh.len() == world.buckets.len() {
-            let committed = self.memory.ledger().commit(&fresh, &transition);
-            if let Err(error) = committed {
-                let why = self.memory.fail(&error);
-                if let Some(bucket) = world.buckets.keys().next() {
-                    snapshot.findings.push(ledger_failing::finding(bucket, &why));
-                    sort_findings(&mut snapshot.findings);
-                }
-            }
-        }
-        Outcome { snapshot, notes: self.memory.notes }
-    }
-
-    /// Compacted blocks that are new need what the ledger holds of their sources, however long those are gone.
-    fn look_up_ancestors(&mut self, world: &World, past: &mut Past) {
-        for source in &self.buckets {
-            let (Some(view), Some(past)) = (world.buckets.get(&source.name), past.buckets.get_mut(&source.name)) else {
-                continue;
-            };
-            if past.first_scan.is_none() {
-                // everything is new, and millions of sources would be looked for in vain
-                continue;
-            }
-            let new = view.blocks.values().filter(|block| block.change != BlockChange::Unchanged);
-            let metas = new.filter_map(|block| block.meta.meta()).filter(|meta| meta.level > 1);
-            let named = metas.flat_map(|meta| {
-                let parents = meta.parents.iter().map(|parent| parent.ulid);
-                meta.sources.iter().copied().chain(parents)
-            });
-            let unknown = named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid));
-            let wanted: Vec<Ulid> = unknown.collect::<BTreeSet<Ulid>>().into_iter().collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            match self.memory.ancestors(&source.key, &wanted) {
-                Ok(found) => past.blocks.extend::<BTreeMap<_, _>>(found),
-                Err(error) => {
-                    self.memory.fail(&error);
-                }
-            }
-        }
+        .await
     }
 }
 
 /// Runs work that takes the processor or the disk off the threads that serve the network.
-async fn on_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+pub(super) async fn on_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
     spawn_blocking(work).await.map_err(|source| EngineError::Worker { source })
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::checks::estate::Estate;
 use crate::checks::{ALL, Check, Policy, Scope, condense, missing_objects};
 use crate::model::{
-    BlockSpan, BucketPast, BucketSummary, BucketTransition, Evidence, Finding, FindingChange, FindingEnd, Listing,
-    Need, OpenFinding, Past, Resolution, RetentionSeen, Snapshot, StreamPast, StreamSummary, Timeline, TimestampMs,
-    Transition, World,
+    BlockSpan, BucketPast, BucketSummary, BucketTransition, BucketView, Evidence, Finding, FindingChange, FindingEnd,
+    Listing, Need, OpenFinding, Past, Resolution, RetentionSeen, Schedule, Snapshot, StreamPast, StreamSummary,
+    Timeline, TimestampMs, Transition, World,
 };
 
 /// Judges everything that was observed. A bucket without a complete listing keeps its open findings; so does a check
@@ -18,13 +18,16 @@ pub fn judge(world: &World, past: &Past, policy: &Policy, now: TimestampMs) -> (
     let estates: Vec<Estate<'_>> = world
         .buckets
         .values()
-        .map(|view| Estate::build(view, past.buckets.get(&view.bucket).unwrap_or(&nothing), policy, now))
+        .map(|view| {
+            let past = past.buckets.get(&view.bucket).unwrap_or(&nothing);
+            Estate::build(view, past, policy, as_of(view, now))
+        })
         .collect();
 
     let mut snapshot = Snapshot { at: now, ..Snapshot::default() };
     let mut transition = Transition { at: now, ..Transition::default() };
     for estate in &estates {
-        let found = run_checks(estate, &estates, past.ledger_failure.as_deref());
+        let found = run_checks(estate, &estates, world.schedules.get(&estate.view.bucket), past, now);
         merge_findings(estate, past, found, &mut snapshot, &mut transition);
         snapshot.buckets.push(summarize(estate));
         if matches!(estate.view.listing, Listing::Complete { .. }) {
@@ -40,21 +43,38 @@ pub(super) fn sort_findings(findings: &mut [Finding]) {
     findings.sort_by_cached_key(Finding::key);
 }
 
+/// What was seen in full is judged as of when it was seen, however often and late that is done: a view that grows old
+/// must not look like a stream that lags. Everything else is judged as of now.
+const fn as_of(view: &BucketView, now: TimestampMs) -> TimestampMs {
+    match view.listing {
+        Listing::Complete { .. } => view.observed_at,
+        Listing::Unknown { .. } | Listing::FromLedger { .. } | Listing::Awaited => now,
+    }
+}
+
 /// Whether the facts that the check rests on are all known for this bucket.
-fn has_facts(check: &Check, estate: &Estate<'_>, ledger_failure: Option<&str>) -> bool {
+fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past) -> bool {
     check.needs.iter().all(|need| match need {
+        Need::Pass => !matches!(estate.view.listing, Listing::Awaited),
         Need::Listing => estate.view.listing.is_complete(),
         Need::Metas => estate.knows_all_metas(),
         Need::Marks => estate.knows_all_marks(),
-        Need::Ledger => ledger_failure.is_none(),
+        Need::Ledger => !past.unread,
     })
 }
 
-fn run_checks(estate: &Estate<'_>, estates: &[Estate<'_>], ledger_failure: Option<&str>) -> Vec<Finding> {
+fn run_checks(
+    estate: &Estate<'_>,
+    estates: &[Estate<'_>],
+    schedule: Option<&Schedule>,
+    past: &Past,
+    judged_at: TimestampMs,
+) -> Vec<Finding> {
+    let ledger_failure = past.ledger_failure.as_deref();
     let listed = estate.view.listing.is_complete();
     let runnable = ALL.iter().filter(|check| listed || !check.needs.contains(&Need::Listing));
     let found = runnable.flat_map(|check| {
-        let mut findings = (check.run)(&Scope { check, estate, estates, ledger_failure });
+        let mut findings = (check.run)(&Scope { check, estate, estates, ledger_failure, judged_at, schedule });
         findings.retain(|finding| estate.policy.is_enabled(check.id, finding.subject.stream.as_deref()));
         for finding in &mut findings {
             let demanded = estate.policy.severity(check.id, finding.subject.stream.as_deref());
@@ -86,7 +106,7 @@ fn merge_findings(
         let check = ALL.iter().find(|check| check.id == open.check);
         let enabled = check.filter(|check| estate.policy.is_enabled(check.id, open.subject.stream.as_deref()));
         match enabled {
-            Some(check) if !has_facts(check, estate, past.ledger_failure.as_deref()) => {
+            Some(check) if !has_facts(check, estate, past) => {
                 snapshot.findings.push(keep(check, open));
             }
             still => {
@@ -188,7 +208,7 @@ fn summarize(estate: &Estate<'_>) -> BucketSummary {
     let view = estate.view;
     let (objects, bytes) = match &view.listing {
         Listing::Complete { objects, bytes } | Listing::FromLedger { objects, bytes } => (*objects, *bytes),
-        Listing::Unknown { .. } => (0, 0),
+        Listing::Unknown { .. } | Listing::Awaited => (0, 0),
     };
     let streams = estate.groups.iter().flat_map(|group| {
         estate.members(group).filter(|stream| !stream.blocks.is_empty()).map(move |stream| StreamSummary {
@@ -244,10 +264,14 @@ mod tests {
     use crate::model::{EndReason, HOUR_MS, Severity, UnknownObject};
 
     fn judged(kit: &Kit) -> (Snapshot, Transition) {
-        let world = World { buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.view.clone()))]) };
+        let world = World {
+            buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.view.clone()))]),
+            schedules: BTreeMap::new(),
+        };
         let past = Past {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), kit.past.clone())]),
             ledger_failure: kit.ledger_failure.clone(),
+            unread: kit.ledger_failure.is_some(),
         };
         judge(&world, &past, &kit.policy, kit.view.observed_at)
     }

@@ -1,13 +1,14 @@
 //! The ledger as a cycle uses it: what failed once is said once, and the work goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ulid::Ulid;
 
+use super::chain;
 use crate::ledger::{Access, AsOf, Ledger, LedgerError, Loaded};
-use crate::model::{Interner, PastBlock, TimestampMs};
+use crate::model::{BucketView, Interner, PastBlock, TimestampMs, Transition};
 
 /// Where the past is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +17,30 @@ pub enum State {
     Memory,
     /// In this file.
     File(PathBuf),
+    /// In this file if it can be reached, else nowhere: nobody named it.
+    Preferred(PathBuf),
+}
+
+/// What is wrong with the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Commits fail. What was committed before can be read.
+    Unwritable(String),
+    /// The file is no ledger any more, or cannot be read: what it held is not known, and the work goes on in memory.
+    Damaged(String),
 }
 
 /// The ledger, or what is left of it.
 #[derive(Debug)]
 pub(super) struct Memory {
     ledger: Ledger,
-    interner: Interner,
-    /// Commits reach the file.
+    state: State,
+    /// Commits are made, whether to a file or to memory.
     pub(super) writes: bool,
-    /// Why the past cannot be relied on.
-    pub(super) failure: Option<String>,
+    /// What is wrong now.
+    trouble: Option<Trouble>,
+    /// Commits that went well, and that failed.
+    pub(super) commits: (u64, u64),
     /// What a reader of the output should know.
     pub(super) notes: Vec<String>,
 }
@@ -37,12 +51,13 @@ impl Memory {
     pub(super) fn open(state: &State) -> Result<Self, LedgerError> {
         let mut memory = Self {
             ledger: Ledger::in_memory()?,
-            interner: Interner::default(),
+            state: state.clone(),
             writes: false,
-            failure: None,
+            trouble: None,
+            commits: (0, 0),
             notes: Vec::new(),
         };
-        let State::File(path) = state else {
+        let (State::File(path) | State::Preferred(path)) = state else {
             memory.notes.push(
                 "judged without a past: give --state FILE so that vanished blocks, changed objects and lossy \
                  compactions can be noticed"
@@ -67,9 +82,74 @@ impl Memory {
             Err(error @ (LedgerError::Newer { .. } | LedgerError::Older { .. } | LedgerError::Open { .. })) => {
                 return Err(error);
             }
-            Err(error) => memory.failure = Some(chain(&error)),
+            Err(error) => memory.trouble = Some(Trouble::Damaged(chain(&error))),
         }
         Ok(memory)
+    }
+
+    /// Opens the ledger for a service, as its only writer: that another process writes to it is an error. Without a
+    /// file it remembers for as long as it lives.
+    pub(super) fn open_for_service(state: &State) -> Result<Self, LedgerError> {
+        let (State::File(path) | State::Preferred(path)) = state else {
+            return Ok(Self { writes: true, notes: Vec::new(), ..Self::open(state)? });
+        };
+        let mut memory = Self { writes: true, notes: Vec::new(), ..Self::open(&State::Memory)? };
+        memory.state = State::File(path.clone());
+        if matches!(state, State::Preferred(_))
+            && let Some(folder) = path.parent()
+        {
+            // if that fails, so does opening the file
+            std::fs::create_dir_all(folder).unwrap_or_default();
+        }
+        match Ledger::open(path, Access::Write).and_then(|ledger| ledger.check().map(|()| ledger)) {
+            Ok(ledger) => memory.ledger = ledger,
+            Err(error) if is_damage(&error) => memory.trouble = Some(Trouble::Damaged(chain(&error))),
+            Err(error @ (LedgerError::Open { .. } | LedgerError::ReadOnly { .. }))
+                if matches!(state, State::Preferred(_)) =>
+            {
+                tracing::warn!("what is seen is kept in memory only, and forgotten at the end: {}", chain(&error));
+                memory.state = State::Memory;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(memory)
+    }
+
+    /// Why the past cannot be relied on, or not be added to.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| match trouble {
+            Trouble::Unwritable(why) | Trouble::Damaged(why) => why.as_str(),
+        })
+    }
+
+    /// What the ledger held before is not known.
+    pub(super) const fn is_unread(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Damaged(_)))
+    }
+
+    /// The file, where there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.state {
+            State::File(path) | State::Preferred(path) => Some(path),
+            State::Memory => None,
+        }
+    }
+
+    /// After damage: looks whether a sound ledger, or none, is in its place now. `true`: there is, and what was
+    /// remembered in memory is not in it.
+    pub(super) fn recover(&mut self) -> bool {
+        if !self.is_unread() {
+            return false;
+        }
+        let State::File(path) = &self.state else { return false };
+        match Ledger::open(path, Access::Write).and_then(|ledger| ledger.check().map(|()| ledger)) {
+            Ok(ledger) => {
+                self.ledger = ledger;
+                self.trouble = None;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// When the bucket was last listed completely.
@@ -78,32 +158,72 @@ impl Memory {
     }
 
     /// What is known of a bucket.
-    pub(super) fn load(&mut self, key: &str, name: &Arc<str>, now: TimestampMs) -> Result<Loaded, LedgerError> {
-        let loaded = self.ledger.load(key, name, now, &mut self.interner)?;
+    pub(super) fn load(&self, key: &str, name: &Arc<str>, now: TimestampMs) -> Result<Loaded, LedgerError> {
+        // an interner of its own: one that lives as long as the service would keep what is long gone
+        let loaded = self.ledger.load(key, name, now, &mut Interner::default())?;
         Ok(loaded.unwrap_or_default())
     }
 
     /// The bucket at an earlier moment.
-    pub(super) fn as_of(&mut self, key: &str, name: &Arc<str>, at: TimestampMs) -> Result<Option<AsOf>, LedgerError> {
-        self.ledger.as_of(key, name, at, &mut self.interner)
+    pub(super) fn as_of(&self, key: &str, name: &Arc<str>, at: TimestampMs) -> Result<Option<AsOf>, LedgerError> {
+        self.ledger.as_of(key, name, at, &mut Interner::default())
     }
 
     /// Blocks that ended long ago.
-    pub(super) fn ancestors(&mut self, key: &str, ulids: &[Ulid]) -> Result<BTreeMap<Ulid, PastBlock>, LedgerError> {
-        self.ledger.ancestors(key, ulids, &mut self.interner)
+    pub(super) fn ancestors(&self, key: &str, ulids: &[Ulid]) -> Result<BTreeMap<Ulid, PastBlock>, LedgerError> {
+        self.ledger.ancestors(key, ulids, &mut Interner::default())
     }
 
-    /// The ledger itself, for a commit.
-    pub(super) const fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
+    /// Ends the open findings of every bucket but these, which nobody watches any more. Gives the names of those buckets
+    /// and how many findings each had.
+    pub(super) fn unwatch_others(
+        &mut self,
+        keys: &BTreeSet<String>,
+        at: TimestampMs,
+    ) -> Result<Vec<(String, u64)>, LedgerError> {
+        self.ledger.unwatch_others(keys, at)
     }
 
-    /// From here on the past cannot be relied on.
-    pub(super) fn fail(&mut self, error: &LedgerError) -> String {
+    /// Keeps a cycle.
+    pub(super) fn commit(&mut self, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), LedgerError> {
+        self.ledger.commit(views, transition)?;
+        self.commits.0 = self.commits.0.saturating_add(1);
+        if matches!(self.trouble, Some(Trouble::Unwritable(_))) {
+            self.trouble = None;
+        }
+        Ok(())
+    }
+
+    /// A commit has failed.
+    pub(super) fn cannot_write(&mut self, error: &LedgerError) -> String {
+        self.commits.1 = self.commits.1.saturating_add(1);
+        if is_damage(error) {
+            return self.cannot_read(error);
+        }
         let why = chain(error);
-        self.failure = Some(why.clone());
+        if !self.is_unread() {
+            self.trouble = Some(Trouble::Unwritable(why.clone()));
+        }
         why
     }
+
+    /// The ledger could not be read: what it held is not known from here on, and the work goes on in memory.
+    pub(super) fn cannot_read(&mut self, error: &LedgerError) -> String {
+        let why = chain(error);
+        tracing::error!("the ledger cannot be used, what is seen from here on is kept in memory only: {why}");
+        self.trouble = Some(Trouble::Damaged(why.clone()));
+        if self.writes
+            && let Ok(ledger) = Ledger::in_memory()
+        {
+            self.ledger = ledger;
+        }
+        why
+    }
+}
+
+/// The file is not what it should be, as opposed to: cannot be reached.
+const fn is_damage(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Corrupt { .. } | LedgerError::NotALedger { .. } | LedgerError::Displaced { .. })
 }
 
 /// The ledger for reading; `None` where its writer has only begun to make it.
@@ -114,17 +234,6 @@ fn beside_writer(path: &Path) -> Result<Option<Ledger>, LedgerError> {
         Err(LedgerError::Open { .. }) if path.try_exists().is_ok_and(|exists| !exists) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// An error with all of its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -144,7 +253,7 @@ mod tests {
                 fs::write(&path, "").unwrap();
             }
             let memory = Memory::open(&State::File(path.clone())).unwrap();
-            assert!(!memory.writes && memory.failure.is_none());
+            assert!(!memory.writes && memory.failure().is_none());
             assert!(memory.notes[0].contains("nothing in it yet"), "{:?}", memory.notes);
         }
         fs::write(&path, "something else").unwrap();

@@ -11,8 +11,8 @@ use super::metas::{MetaIds, Metas};
 use super::rows::{Names, ObjectTable, delete_objects, insert_objects, load_objects, write_marks};
 use super::{Access, Ledger, LedgerError, columns, findings, prune};
 use crate::model::{
-    BlockChange, BlockView, BucketTransition, BucketView, EndReason, FindingChange, Interner, Lineage, Listing,
-    MetaState, Resolution, TimestampMs, Transition,
+    BlockChange, BlockView, BucketTransition, BucketView, EndReason, FindingChange, FindingEnd, Interner, Lineage,
+    Listing, MetaState, Resolution, TimestampMs, Transition,
 };
 
 /// Why a commit stops; what was done so far is undone.
@@ -35,6 +35,7 @@ impl Ledger {
         if self.access == Access::Read {
             return Err(LedgerError::ReadOnly { path: self.path.clone() });
         }
+        self.is_in_place()?;
         let written = write(&mut self.connection, views, transition);
         written.map_err(|stop| match stop {
             Stop::Sqlite(source) => LedgerError::from_sqlite(&self.path, "write to", source),
@@ -42,6 +43,30 @@ impl Ledger {
                 LedgerError::UnknownBucket { path: self.path.clone(), bucket: bucket.to_string() }
             }
         })
+    }
+
+    /// Ends the open findings of all buckets whose key is not among `keys` as *unwatched*. Gives the names of those
+    /// buckets and how many findings each had.
+    pub fn unwatch_others(
+        &mut self,
+        keys: &BTreeSet<String>,
+        at: TimestampMs,
+    ) -> Result<Vec<(String, u64)>, LedgerError> {
+        let others =
+            self.buckets()?.into_iter().filter(|bucket| bucket.open_findings > 0 && !keys.contains(&bucket.key));
+        let mut unwatched = Vec::new();
+        let failed = |source| LedgerError::from_sqlite(&self.path, "write to", source);
+        for bucket in others {
+            self.connection
+                .execute(
+                    "UPDATE findings SET ended_at = ?2, end = ?3
+                     WHERE bucket = (SELECT id FROM buckets WHERE key = ?1) AND ended_at IS NULL",
+                    params![bucket.key, at.0, FindingEnd::Unwatched.name()],
+                )
+                .map_err(failed)?;
+            unwatched.push((bucket.name, bucket.open_findings));
+        }
+        Ok(unwatched)
     }
 }
 

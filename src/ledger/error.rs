@@ -44,6 +44,12 @@ pub enum LedgerError {
         /// What was found.
         source: Cause,
     },
+    /// Another file, or none, is where the ledger was: what is written now would be lost.
+    #[error("the ledger `{}` was moved, removed or replaced while it was in use", path.display())]
+    Displaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// Written by a later version of this program.
     #[error(
         "the ledger `{}` has schema {found} and this version knows up to {supported}: use the newer version, or another file",

@@ -36,6 +36,9 @@ impl Ledger {
         interner: &mut Interner,
     ) -> Result<Option<Loaded>, LedgerError> {
         let read = |interner: &mut Interner| {
+            // what was read earlier is read from the file again: pages that are kept would hide damage for as long as
+            // a service runs
+            self.connection.release_memory()?;
             // all statements have to see the same commit
             let transaction = self.connection.unchecked_transaction()?;
             let Some(bucket) = BucketRow::find(&transaction, key)? else { return Ok(None) };

@@ -60,6 +60,8 @@ pub struct Ledger {
     /// For messages.
     path: PathBuf,
     access: Access,
+    /// Of the file, where there is one.
+    identity: Option<(u64, u64)>,
     _lease: Option<Lease>,
 }
 
@@ -160,7 +162,28 @@ impl Ledger {
             }
         }
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, path: path.to_owned(), access, _lease: lease })
+        let identity = lease.is_some().then(|| identity(path)).flatten();
+        Ok(Self { connection, path: path.to_owned(), access, identity, _lease: lease })
+    }
+
+    /// Looks through the whole file for damage. Reads every page.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        let found: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", (), |row| row.get(0))
+            .map_err(|source| self.cannot_read(source))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(LedgerError::Corrupt { path: self.path.clone(), source: found.into() })
+    }
+
+    /// The file that was opened is still the one of that name.
+    fn is_in_place(&self) -> Result<(), LedgerError> {
+        match identity(&self.path) {
+            now if now == self.identity => Ok(()),
+            _ => Err(LedgerError::Displaced { path: self.path.clone() }),
+        }
     }
 
     /// Whether commits are possible.
@@ -203,5 +226,18 @@ impl Ledger {
 
     fn cannot_read(&self, source: rusqlite::Error) -> LedgerError {
         LedgerError::from_sqlite(&self.path, "read", source)
+    }
+}
+
+/// Device and inode of a file. Nothing is opened: closing a descriptor of the file would drop the locks of `SQLite`.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((std::os::unix::fs::MetadataExt::dev(&metadata), std::os::unix::fs::MetadataExt::ino(&metadata)))
+    }
+    #[cfg(not(unix))]
+    {
+        path.exists().then_some((0, 0))
     }
 }

@@ -50,5 +50,5 @@ pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
 pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStamp, WebTls};
 pub use world::{
     BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,
-    Mutation, ObjectView, UnknownObject, World,
+    Mutation, ObjectView, Schedule, UnknownObject, World,
 };

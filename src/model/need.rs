@@ -4,6 +4,8 @@
 /// no longer reported stay open: nothing is resolved by ignorance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Need {
+    /// A pass that has ended, whatever it saw.
+    Pass,
     /// A complete listing.
     Listing,
     /// Every `meta.json` that was listed.

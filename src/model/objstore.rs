@@ -57,7 +57,7 @@ impl Provider {
 }
 
 /// One bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketSettings {
     /// The name in output: configured, else that of bucket, container or directory.
     pub name: Arc<str>,
@@ -68,7 +68,7 @@ pub struct BucketSettings {
 }
 
 /// By type.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderSettings {
     /// `type: S3`
     S3(Box<S3Settings>),
@@ -109,7 +109,7 @@ impl BucketSettings {
 }
 
 /// `http_config`, times in ms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
     /// `idle_conn_timeout`
     pub idle_conn_timeout_ms: u64,
@@ -143,7 +143,7 @@ impl Default for HttpSettings {
 }
 
 /// `tls_config`; empty = absent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// PEM file of the roots that stand instead of the system's.
     pub ca_file: String,
@@ -159,7 +159,7 @@ pub struct TlsSettings {
 
 /// `type: S3`; empty strings = absent.
 #[expect(clippy::struct_excessive_bools, reason = "as many independent switches as Thanos has")]
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct S3Settings {
     /// `bucket`
     pub bucket: String,
@@ -206,14 +206,14 @@ pub enum S3Lookup {
 }
 
 /// Encryption with a key that every read has to present.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Encryption {
     /// Base64 of the 32 bytes in the file that `encryption_key` names: they need not be text.
     pub customer_key: Secret,
 }
 
 /// `type: GCS`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcsSettings {
     /// `bucket`
     pub bucket: String,
@@ -226,7 +226,7 @@ pub struct GcsSettings {
 }
 
 /// `type: AZURE`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AzureSettings {
     /// `storage_account`
     pub storage_account: String,
@@ -253,7 +253,7 @@ pub struct AzureSettings {
 }
 
 /// `type: FILESYSTEM`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilesystemSettings {
     /// `directory`
     pub directory: String,

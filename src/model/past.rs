@@ -17,6 +17,9 @@ pub struct Past {
     pub buckets: BTreeMap<Arc<str>, BucketPast>,
     /// Why the ledger cannot be relied on, if so (opened in memory after a failure, a commit that failed).
     pub ledger_failure: Option<String>,
+    /// The ledger could not be read, so that what is missing here may have been there. Where only writing fails, the
+    /// past is that of the last commit, and whole.
+    pub unread: bool,
 }
 
 /// The past of one bucket.
@@ -150,6 +153,22 @@ pub struct OpenFinding {
 }
 
 impl OpenFinding {
+    /// A finding that is open since `since` and was judged at `judged`.
+    pub fn of(finding: &super::Finding, since: TimestampMs, judged: TimestampMs) -> Self {
+        Self {
+            since,
+            last_judged: judged,
+            check: finding.check.to_owned(),
+            subject: finding.subject.clone(),
+            severity: finding.severity,
+            interval: finding.interval,
+            message: finding.message.clone(),
+            remedy: finding.remedy.clone(),
+            deadline: finding.deadline,
+            evidence: finding.evidence.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        }
+    }
+
     /// Whether everything that is shown equals `finding`.
     pub fn says_the_same(&self, finding: &super::Finding) -> bool {
         let evidence: &Evidence = &finding.evidence;

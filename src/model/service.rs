@@ -52,10 +52,14 @@ pub struct BucketStatus {
     pub provider: Provider,
     /// From one pass to the next, in ms.
     pub interval_ms: i64,
+    /// Since when it is configured, in this process.
+    pub watched_since: TimestampMs,
     /// A pass is under way since then.
     pub scanning_since: Option<TimestampMs>,
     /// Begin of the newest pass that ended.
     pub last_scan: Option<TimestampMs>,
+    /// When that pass ended.
+    pub last_end: Option<TimestampMs>,
     /// Begin of the newest pass that listed the bucket completely.
     pub last_complete: Option<TimestampMs>,
     /// When the next pass is due; `None` while one is under way.

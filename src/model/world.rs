@@ -15,6 +15,19 @@ use super::{
 pub struct World {
     /// One view per configured bucket, by name.
     pub buckets: BTreeMap<Arc<str>, Arc<BucketView>>,
+    /// How the passes over each bucket go, by name, where they are made again and again; empty for a single pass.
+    pub schedules: BTreeMap<Arc<str>, Schedule>,
+}
+
+/// How the passes over one bucket go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Since when it is watched.
+    pub since: TimestampMs,
+    /// When the newest pass ended, however it ended.
+    pub finished: Option<TimestampMs>,
+    /// When the pass began that is under way.
+    pub scanning_since: Option<TimestampMs>,
 }
 
 /// What one pass over a bucket saw.
@@ -44,6 +57,25 @@ pub struct BucketView {
     pub requests: RequestCounts,
 }
 
+impl BucketView {
+    /// Before the first pass.
+    pub fn awaited(bucket: Arc<str>, provider: Provider, at: TimestampMs) -> Self {
+        Self {
+            bucket,
+            provider,
+            observed_at: at,
+            listing: Listing::Awaited,
+            blocks: BTreeMap::new(),
+            foreign: ForeignKeys::default(),
+            confirmed_gone: Vec::new(),
+            unconfirmed_gone: Vec::new(),
+            unknown: Vec::new(),
+            date_skew_ms: None,
+            requests: RequestCounts::default(),
+        }
+    }
+}
+
 /// The state of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listing {
@@ -66,6 +98,8 @@ pub enum Listing {
         /// Their bytes.
         bytes: u64,
     },
+    /// No pass has ended yet: nothing is known, and nothing is wrong with that.
+    Awaited,
 }
 
 impl Listing {

@@ -92,7 +92,7 @@ impl Estate<'_> {
             Listing::Complete { .. } if self.blocks.is_empty() => {
                 self.view.unknown.first().filter(|_| self.view.requests.get > 0).map(|first| first.why.clone())
             }
-            Listing::Complete { .. } | Listing::FromLedger { .. } => None,
+            Listing::Complete { .. } | Listing::FromLedger { .. } | Listing::Awaited => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{Bucket, BucketError, ErrorKind, ListPage, Progress, splits};
-use crate::model::{BucketView, ForeignKeys, KnownBucket, Listing, RequestCounts, TimestampMs, UnknownObject};
+use crate::model::{BucketView, KnownBucket, Listing, RequestCounts, TimestampMs, UnknownObject};
 use draft::Draft;
 use gather::Gathered;
 
@@ -50,19 +50,7 @@ pub async fn scan(
     progress: &dyn Progress,
 ) -> BucketView {
     let before = bucket.requests();
-    let mut view = BucketView {
-        bucket: Arc::clone(bucket.name()),
-        provider: bucket.provider(),
-        observed_at,
-        listing: Listing::Unknown { why: String::new() },
-        blocks: BTreeMap::new(),
-        foreign: ForeignKeys::default(),
-        confirmed_gone: Vec::new(),
-        unconfirmed_gone: Vec::new(),
-        unknown: Vec::new(),
-        date_skew_ms: None,
-        requests: RequestCounts::default(),
-    };
+    let mut view = BucketView::awaited(Arc::clone(bucket.name()), bucket.provider(), observed_at);
     match list(bucket, &known, options, progress).await {
         Ok(gathered) => look_at(bucket, gathered, known, options, progress, &mut view).await,
         Err(error) => {

@@ -1,0 +1,90 @@
+//! Passes over a bucket do not end any more, so that whatever happens to it from now on goes unnoticed.
+
+use super::scope::moment;
+use super::{Check, Param, ParamValue, Scope};
+use crate::model::{Finding, Severity, format_duration_ms};
+
+const AFTER: Param = Param {
+    name: "after_intervals",
+    default: ParamValue::Count(3),
+    help: "so many intervals of the bucket without a pass that ended are too many",
+};
+
+pub(super) static CHECK: Check =
+    Check { id: "scan_stalled", needs: &[], severity: Severity::Warning, params: &[AFTER], run };
+
+fn run(scope: &Scope<'_>) -> Vec<Finding> {
+    // a single pass has no schedule
+    let Some(schedule) = scope.schedule else {
+        return Vec::new();
+    };
+    let interval_ms = scope.estate.bucket_policy.interval_ms;
+    let last = schedule.finished.unwrap_or(schedule.since);
+    let silent_ms = scope.judged_at.since(last);
+    if silent_ms <= interval_ms.saturating_mul(scope.count(&AFTER)) {
+        return Vec::new();
+    }
+    let since = match schedule.finished {
+        Some(finished) => format!("the last one ended {}", moment(finished)),
+        None => format!("there was none since {}", moment(schedule.since)),
+    };
+    let under_way = schedule
+        .scanning_since
+        .map_or_else(|| "none is under way".to_owned(), |began| format!("one is under way since {}", moment(began)));
+    let message = format!(
+        "no pass over the bucket has ended for {}, though one is due every {}: {since}, {under_way}; what happens in the \
+         bucket meanwhile goes unnoticed",
+        format_duration_ms(silent_ms.saturating_sub(silent_ms % 1_000)),
+        format_duration_ms(interval_ms),
+    );
+    let remedy = "if passes are slow (`blockwarden_scan_duration_seconds`), lengthen `interval` of the bucket or give the \
+                  service more processor; if the storage hangs, mend that; else restart the service";
+    let finding = scope.bucket_finding(message, remedy);
+    vec![finding.with("last", last.to_string()).with("interval", format_duration_ms(interval_ms))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::kit::{Kit, at};
+    use crate::model::{Listing, MINUTE_MS, Schedule};
+
+    #[test]
+    fn three_intervals_without_a_pass_that_ended_are_a_warning() {
+        let mut kit = Kit::healthy(49);
+        kit.none(CHECK.id);
+        let before = |minutes: i64| at(49).minus(minutes * MINUTE_MS);
+        for (since, finished, scanning, expected) in [
+            (1_000, Some(15), None, None),
+            (1_000, Some(16), None, Some("none is under way")),
+            (1_000, Some(16), Some(14), Some("one is under way since")),
+            (15, None, Some(15), None),
+            (16, None, Some(16), Some("there was none since")),
+        ] {
+            kit.schedule = Some(Schedule {
+                since: before(since),
+                finished: finished.map(before),
+                scanning_since: scanning.map(before),
+            });
+            match expected {
+                None => kit.none(CHECK.id),
+                Some(words) => {
+                    let finding = kit.one(CHECK.id);
+                    assert_eq!(finding.severity, Severity::Warning);
+                    assert!(finding.message.contains(words), "{}", finding.message);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_nobody_has_seen_yet_can_stall_too() {
+        let mut kit = Kit::healthy(49);
+        kit.view.listing = Listing::Awaited;
+        kit.view.blocks.clear();
+        let long_ago = at(48);
+        kit.schedule = Some(Schedule { since: long_ago, finished: None, scanning_since: Some(long_ago) });
+        assert!(kit.one(CHECK.id).message.contains("for 1h"), "{}", kit.one(CHECK.id).message);
+        kit.none("bucket_unreachable");
+    }
+}

@@ -1,0 +1,127 @@
+//! `watch`: the service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::arguments::{SourceArguments, WatchArguments};
+use super::outcome::Outcome;
+use super::progress::Bars;
+use super::{judge, logging, text};
+use crate::config::Config;
+use crate::engine::watch::{Bounds, Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
+use crate::engine::{Job, Limits, State, clock};
+use crate::model::{Environment, MetricsSettings};
+
+/// For what is under way when the end is asked for.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Runs the command until it is told to end.
+pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyhow::Result<Outcome> {
+    logging::install(arguments.log, text::wants_colour(environment), &Bars::none())?;
+    let config = judge::load(&arguments.source, environment)?;
+    let web = WebOptions {
+        listen: arguments.web.listen_address.clone(),
+        lifecycle: arguments.web.enable_lifecycle,
+        web: None,
+        bounds: Bounds::default(),
+    };
+    let state = arguments.state.clone().map_or_else(|| default_state(environment), State::File);
+    let settings = Settings {
+        job: Job {
+            buckets: config.buckets,
+            policy: config.policy,
+            state,
+            environment: environment.clone(),
+            limits: Limits::default(),
+        },
+        metrics: MetricsSettings::default(),
+        web,
+        loader: loader(&arguments.source, environment),
+        ambient: clock::ambient(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let outcome = runtime.block_on(serve(settings));
+    // a thread that hangs in a file system must not keep the process from ending
+    runtime.shutdown_background();
+    outcome
+}
+
+/// From the first pass to the end.
+async fn serve(settings: Settings) -> anyhow::Result<Outcome> {
+    let mut signals = Signals::listen().context("cannot listen to signals")?;
+    let service = Service::start(settings).await?;
+    tracing::info!(address = %service.address(), "watching");
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            error = service.broken() => return Err(error.into()),
+        };
+        match signal {
+            Signal::Stop => break,
+            Signal::Reload => {
+                let reload = service.reloading();
+                // what comes of it is logged, and in `blockwarden_config_last_reload_successful`
+                tokio::spawn(async move { reload.await.unwrap_or_default() });
+            }
+        }
+    }
+    tracing::info!("ending; once more ends at once");
+    let left = tokio::select! {
+        left = service.stop(GRACE) => left,
+        () = second_stop(&mut signals) => vec!["everything, as it was asked for twice"],
+    };
+    let problems = left.iter().map(|left| format!("ended without waiting for {left}")).collect();
+    Ok(Outcome { problems, ..Outcome::text(String::new()) })
+}
+
+async fn second_stop(signals: &mut Signals) {
+    while signals.next().await != Signal::Stop {}
+}
+
+/// Where a service keeps its ledger that nobody named: where systemd says, else where the user's state belongs.
+fn default_state(environment: &Environment) -> State {
+    let of_systemd = environment.non_empty("STATE_DIRECTORY").and_then(|folders| folders.split(':').next());
+    let folder = of_systemd.map(PathBuf::from).or_else(|| {
+        let state = environment.non_empty("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| Some(PathBuf::from(environment.non_empty("HOME")?).join(".local/state")));
+        state.map(|state| state.join("blockwarden"))
+    });
+    folder.map_or(State::Memory, |folder| State::Preferred(folder.join("ledger.db")))
+}
+
+/// Reads the same configuration again.
+fn loader(source: &SourceArguments, environment: &Environment) -> Loader {
+    let (source, environment) = (source.clone(), environment.clone());
+    Arc::new(move || {
+        let configured = |config: Config| Configured {
+            buckets: config.buckets,
+            policy: config.policy,
+            metrics: MetricsSettings::default(),
+        };
+        judge::load(&source, &environment).map(configured).map_err(|errors| errors.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_is_where_state_belongs() {
+        for (variables, expected) in [
+            (vec![], None),
+            (vec![("HOME", "/home/a")], Some("/home/a/.local/state/blockwarden/ledger.db")),
+            (vec![("HOME", "/home/a"), ("XDG_STATE_HOME", "/s")], Some("/s/blockwarden/ledger.db")),
+            (vec![("HOME", "/h"), ("STATE_DIRECTORY", "/var/lib/blockwarden")], Some("/var/lib/blockwarden/ledger.db")),
+            (vec![("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], Some("/var/lib/a/ledger.db")),
+            (vec![("HOME", "")], None),
+        ] {
+            let environment: Environment = variables.into_iter().collect();
+            let expected = expected.map_or(State::Memory, |path| State::Preferred(PathBuf::from(path)));
+            assert_eq!(default_state(&environment), expected);
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! What lies between views and snapshots: the buckets, the newest view of each, the past, the judgement, the commit.
+//! Without timers and without a clock: `scan` uses it once, the service for ever, and a test steps it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ulid::Ulid;
+
+use super::cycle::EngineError;
+use super::judge::{judge, sort_findings};
+use super::memory::Memory;
+use crate::checks::{Policy, ledger_failing};
+use crate::discover::{self, Ambient, Bucket, Limits, Progress, ScanOptions};
+use crate::model::{
+    BlockChange, BucketPast, BucketSettings, BucketSummary, BucketView, Environment, Finding, FindingChange,
+    KnownBucket, Listing, OpenFinding, Past, Provider, Schedule, Severity, Snapshot, TimestampMs, Transition, World,
+};
+
+/// What buckets are opened with.
+#[derive(Clone, Debug)]
+pub(super) struct Means {
+    pub(super) environment: Environment,
+    pub(super) limits: Limits,
+    pub(super) ambient: Ambient,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Core {
+    sources: BTreeMap<Arc<str>, Source>,
+    policy: Arc<Policy>,
+    means: Means,
+    pub(super) memory: Memory,
+    world: World,
+    past: Past,
+    /// Changes of findings whose commit failed.
+    unsaved: Vec<FindingChange>,
+    /// Tells a bucket from one of the same name that was configured before it.
+    generation: u64,
+    /// Findings that open and end are logged.
+    pub(super) says_changes: bool,
+    /// A view comes from the ledger: nothing that rests on it is new.
+    rewound: bool,
+}
+
+#[derive(Debug)]
+struct Source {
+    settings: BucketSettings,
+    key: String,
+    bucket: Arc<dyn Bucket>,
+    generation: u64,
+    /// The newest view is not in the ledger yet.
+    fresh: bool,
+    /// As of the newest complete view.
+    summary: Option<BucketSummary>,
+    complete: Option<Arc<BucketView>>,
+}
+
+/// A pass that is about to be made.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) name: Arc<str>,
+    generation: u64,
+    bucket: Arc<dyn Bucket>,
+    known: KnownBucket,
+    provider: Provider,
+    past: BucketPast,
+    /// The pass itself, where the ledger already holds it.
+    remembered: Option<BucketView>,
+    at: TimestampMs,
+}
+
+/// A pass that was made.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) name: Arc<str>,
+    generation: u64,
+    pub(super) view: BucketView,
+    /// `None`: nothing was seen, and what is known of the past stays.
+    past: Option<BucketPast>,
+}
+
+/// Which pass it is, for whoever gives it up.
+#[derive(Clone, Debug)]
+pub(super) struct PassId {
+    name: Arc<str>,
+    generation: u64,
+    provider: Provider,
+    at: TimestampMs,
+}
+
+impl PassId {
+    /// What there is to be said where a pass was given up: nothing was seen.
+    pub(super) fn given_up(self, why: String) -> Seen {
+        let awaited = BucketView::awaited(Arc::clone(&self.name), self.provider, self.at);
+        let view = BucketView { listing: Listing::Unknown { why }, ..awaited };
+        Seen { name: self.name, generation: self.generation, view, past: None }
+    }
+}
+
+impl Pass {
+    /// Looks at the bucket.
+    pub(super) async fn run(self, progress: &dyn Progress) -> Seen {
+        let view = match self.remembered {
+            Some(view) => view,
+            None => discover::scan(&self.bucket, self.known, self.at, &ScanOptions::default(), progress).await,
+        };
+        Seen { name: self.name, generation: self.generation, view, past: Some(self.past) }
+    }
+
+    /// Which pass it is.
+    pub(super) fn id(&self) -> PassId {
+        PassId { name: Arc::clone(&self.name), generation: self.generation, provider: self.provider, at: self.at }
+    }
+}
+
+/// What a new configuration changes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Replaced {
+    /// New, or reached in another way than before: passes have to begin anew.
+    pub(super) started: Vec<Arc<str>>,
+    /// As before.
+    pub(super) kept: Vec<Arc<str>>,
+}
+
+impl Core {
+    /// Sets everything up; asks nothing of any bucket yet.
+    pub(super) fn open(
+        buckets: Vec<BucketSettings>,
+        policy: Policy,
+        means: Means,
+        memory: Memory,
+    ) -> Result<Self, EngineError> {
+        let mut core = Self {
+            sources: BTreeMap::new(),
+            policy: Arc::new(policy),
+            means,
+            memory,
+            world: World::default(),
+            past: Past::default(),
+            unsaved: Vec::new(),
+            generation: 0,
+            says_changes: false,
+            rewound: false,
+        };
+        core.open_buckets(buckets)?;
+        Ok(core)
+    }
+
+    /// Goes on with another configuration. On an error everything stays as it was.
+    pub(super) fn replace(&mut self, buckets: Vec<BucketSettings>, policy: Policy) -> Result<Replaced, EngineError> {
+        let replaced = self.open_buckets(buckets)?;
+        self.policy = Arc::new(policy);
+        Ok(replaced)
+    }
+
+    fn open_buckets(&mut self, buckets: Vec<BucketSettings>) -> Result<Replaced, EngineError> {
+        let mut replaced = Replaced::default();
+        let mut opened: Vec<Source> = Vec::new();
+        for settings in buckets {
+            if self.sources.get(&settings.name).is_some_and(|source| source.settings == settings) {
+                replaced.kept.push(settings.name);
+                continue;
+            }
+            let bucket = discover::open(&settings, &self.means.environment, &self.means.limits, &self.means.ambient)
+                .map_err(|source| EngineError::Bucket { bucket: settings.name.to_string(), source })?;
+            replaced.started.push(Arc::clone(&settings.name));
+            self.generation = self.generation.saturating_add(1);
+            let key = settings.ledger_key();
+            let generation = self.generation;
+            opened.push(Source { settings, key, bucket, generation, fresh: false, summary: None, complete: None });
+        }
+        self.sources.retain(|name, _| replaced.kept.contains(name));
+        for source in opened {
+            // what was seen of it before is in the ledger
+            self.forget(&source.settings.name);
+            self.sources.insert(Arc::clone(&source.settings.name), source);
+        }
+        self.world.buckets.retain(|name, _| self.sources.contains_key(name));
+        self.world.schedules.retain(|name, _| self.sources.contains_key(name));
+        self.past.buckets.retain(|name, _| self.sources.contains_key(name));
+        self.unsaved.retain(|change| self.sources.contains_key(bucket_of(change)));
+        Ok(replaced)
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.world.buckets.remove(name);
+        self.world.schedules.remove(name);
+        self.past.buckets.remove(name);
+    }
+
+    /// Ends the findings of buckets that are no longer configured as *unwatched*.
+    pub(super) fn unwatch_others(&mut self, now: TimestampMs) {
+        let keys: BTreeSet<String> = self.sources.values().map(|source| source.key.clone()).collect();
+        match self.memory.unwatch_others(&keys, now) {
+            Ok(unwatched) => {
+                for (bucket, findings) in unwatched {
+                    tracing::info!(bucket, findings, "no longer watched: its findings end");
+                }
+            }
+            Err(error) => {
+                self.memory.cannot_write(&error);
+            }
+        }
+    }
+
+    /// The configured buckets, by name: kind of storage, and time in ms between two passes.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = (&Arc<str>, Provider, i64)> {
+        let interval = |name: &Arc<str>| self.policy.bucket(name).interval_ms;
+        self.sources.iter().map(move |(name, source)| (name, source.settings.kind(), interval(name)))
+    }
+
+    /// Notes how the passes over a bucket go.
+    pub(super) fn set_schedule(&mut self, name: &Arc<str>, schedule: Schedule) {
+        if self.sources.contains_key(name) {
+            self.world.schedules.insert(Arc::clone(name), schedule);
+        }
+    }
+
+    /// The newest complete view of each bucket.
+    pub(super) fn complete_views(&self) -> BTreeMap<Arc<str>, Arc<BucketView>> {
+        let complete = self.sources.iter().filter_map(|(name, source)| Some((name, source.complete.as_ref()?)));
+        complete.map(|(name, view)| (Arc::clone(name), Arc::clone(view))).collect()
+    }
+
+    /// A judgement at `now` may differ from the last one although nothing new was seen.
+    pub(super) fn depends_on_time(&self) -> bool {
+        let incomplete = |view: &Arc<BucketView>| !view.listing.is_complete();
+        self.memory.failure().is_some()
+            || !self.unsaved.is_empty()
+            || self.past.buckets.values().any(|past| past.findings.values().any(|open| open.check == "ledger_failing"))
+            || self.world.buckets.len() < self.sources.len()
+            || self.world.buckets.values().any(incomplete)
+    }
+
+    /// A bucket whose passes have not ended for over an interval, so that it may stall.
+    pub(super) fn may_stall(&self, now: TimestampMs) -> bool {
+        let stalled = |past: &BucketPast| past.findings.values().any(|open| open.check == "scan_stalled");
+        self.past.buckets.values().any(stalled)
+            || self.world.schedules.iter().any(|(name, schedule)| {
+                now.since(schedule.finished.unwrap_or(schedule.since)) > self.policy.bucket(name).interval_ms
+            })
+    }
+
+    /// Gets ready for a pass; `None` for a bucket that is not configured. With `may_rewind`, a time before the newest
+    /// pass of the ledger is taken from there.
+    pub(super) fn begin(&mut self, name: &Arc<str>, now: TimestampMs, may_rewind: bool) -> Option<Pass> {
+        if self.memory.recover() {
+            tracing::warn!("there is a sound ledger again: from here on that counts");
+            for past in self.past.buckets.values_mut() {
+                *past = BucketPast::default();
+            }
+        }
+        let source = self.sources.get(name)?;
+        let (generation, bucket, key) = (source.generation, Arc::clone(&source.bucket), source.key.clone());
+        let mut pass = Pass {
+            name: Arc::clone(name),
+            generation,
+            bucket,
+            provider: source.settings.kind(),
+            known: KnownBucket::default(),
+            past: BucketPast::default(),
+            remembered: None,
+            at: now,
+        };
+        if let Err(error) = self.recall(&mut pass, &key, may_rewind) {
+            self.memory.cannot_read(&error);
+        }
+        // what is open is known here better than in the ledger once the service runs: a commit may have failed
+        let open = std::mem::take(&mut pass.past.findings);
+        let past = self.past.buckets.entry(Arc::clone(name));
+        past.or_insert_with(|| BucketPast { findings: open, ..BucketPast::default() });
+        Some(pass)
+    }
+
+    fn recall(&mut self, pass: &mut Pass, key: &str, may_rewind: bool) -> Result<(), crate::ledger::LedgerError> {
+        let newest = self.memory.newest_scan(key)?;
+        if may_rewind && newest.is_some_and(|newest| newest > pass.at) {
+            if let Some(as_of) = self.memory.as_of(key, &pass.name, pass.at)? {
+                self.memory.notes.push(format!(
+                    "`{}` was scanned after the time that is judged: read from the ledger as of {}",
+                    pass.name, as_of.view.observed_at
+                ));
+                pass.past = as_of.past;
+                pass.remembered = Some(as_of.view);
+            }
+            return Ok(());
+        }
+        let loaded = self.memory.load(key, &pass.name, pass.at)?;
+        pass.known = loaded.known;
+        pass.past = loaded.past;
+        Ok(())
+    }
+
+    /// Takes in what a pass saw. `false`: it is of a bucket that is no longer configured, or otherwise.
+    pub(super) fn take_in(&mut self, seen: Seen) -> bool {
+        let Some(source) = self.sources.get_mut(&seen.name).filter(|source| source.generation == seen.generation)
+        else {
+            return false;
+        };
+        source.fresh = true;
+        self.rewound |= matches!(seen.view.listing, Listing::FromLedger { .. });
+        let view = Arc::new(seen.view);
+        if view.listing.is_complete() {
+            source.complete = Some(Arc::clone(&view));
+        }
+        let past = self.past.buckets.entry(Arc::clone(&seen.name)).or_default();
+        if let Some(loaded) = seen.past {
+            let findings = std::mem::take(&mut past.findings);
+            *past = BucketPast { findings, ..loaded };
+        }
+        let wanted = ancestors_to_look_up(&view, past);
+        if !wanted.is_empty() {
+            match self.memory.ancestors(&source.key, &wanted) {
+                Ok(found) => past.blocks.extend::<BTreeMap<_, _>>(found),
+                Err(error) => {
+                    self.memory.cannot_read(&error);
+                }
+            }
+        }
+        self.world.buckets.insert(seen.name, view);
+        true
+    }
+
+    /// Judges everything as of `now` and commits what changed.
+    pub(super) fn judge(&mut self, now: TimestampMs) -> Snapshot {
+        for (name, source) in &self.sources {
+            self.world
+                .buckets
+                .entry(Arc::clone(name))
+                .or_insert_with(|| Arc::new(BucketView::awaited(Arc::clone(name), source.settings.kind(), now)));
+        }
+        self.past.ledger_failure = self.memory.failure().map(str::to_owned);
+        self.past.unread = self.memory.is_unread();
+        let (mut snapshot, mut transition) = judge(&self.world, &self.past, &self.policy, now);
+        // what rests on a view that was committed before is in the ledger
+        let fresh = |name: &Arc<str>| self.sources.get(name).is_some_and(|source| source.fresh);
+        transition.buckets.retain(|name, _| fresh(name));
+        if self.memory.writes && !self.rewound {
+            self.remember(&transition);
+            transition.findings = merged(std::mem::take(&mut self.unsaved), transition.findings);
+            if let Err(error) = self.commit(&transition) {
+                let why = self.memory.cannot_write(&error);
+                self.unsaved = transition.findings;
+                if let Some(bucket) = self.world.buckets.keys().next()
+                    && self.past.ledger_failure.is_none()
+                {
+                    snapshot.findings.push(ledger_failing::finding(bucket, &why));
+                    sort_findings(&mut snapshot.findings);
+                }
+            }
+        }
+        self.keep_summaries(&mut snapshot);
+        snapshot
+    }
+
+    fn commit(&mut self, transition: &Transition) -> Result<(), crate::ledger::LedgerError> {
+        // a bucket whose view is in the ledger already is there for its findings alone
+        let changed: BTreeSet<&Arc<str>> = transition.findings.iter().map(bucket_of).collect();
+        let placeholders: Vec<(&str, BucketView)> = self
+            .sources
+            .iter()
+            .filter(|(name, source)| !source.fresh && changed.contains(name))
+            .map(|(name, source)| {
+                let at = self.world.buckets.get(name).map_or(transition.at, |view| view.observed_at);
+                (source.key.as_str(), BucketView::awaited(Arc::clone(name), source.settings.kind(), at))
+            })
+            .collect();
+        let fresh = self.sources.iter().filter(|(_, source)| source.fresh);
+        let mut views: Vec<(&str, &BucketView)> =
+            fresh.filter_map(|(name, source)| Some((source.key.as_str(), &**self.world.buckets.get(name)?))).collect();
+        views.extend(placeholders.iter().map(|(key, view)| (*key, view)));
+        if views.is_empty() && transition.buckets.is_empty() && self.memory.failure().is_none() {
+            return Ok(());
+        }
+        self.memory.commit(&views, transition)?;
+        for source in self.sources.values_mut() {
+            source.fresh = false;
+        }
+        Ok(())
+    }
+
+    /// Makes the findings in memory what the transition says.
+    fn remember(&mut self, transition: &Transition) {
+        for change in &transition.findings {
+            let Some(past) = self.past.buckets.get_mut(bucket_of(change)) else { continue };
+            match change {
+                FindingChange::Opened(finding) | FindingChange::Updated(finding) => {
+                    let fingerprint = finding.fingerprint();
+                    let since = past.findings.get(&fingerprint).map_or(transition.at, |open| open.since);
+                    if self.says_changes && matches!(change, FindingChange::Opened(_)) {
+                        log_opened(finding);
+                    }
+                    past.findings.insert(fingerprint, OpenFinding::of(finding, since, transition.at));
+                }
+                FindingChange::Ended { fingerprint, end, .. } => {
+                    if let Some(open) = past.findings.remove(fingerprint)
+                        && self.says_changes
+                    {
+                        let (check, stream) =
+                            (open.check.as_str(), open.subject.stream.map(|labels| labels.to_string()));
+                        let bucket = &*open.subject.bucket;
+                        tracing::info!(check, bucket, stream, since = %open.since, "finding {}", end.name());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A bucket of which nothing is known now is shown as it was last known.
+    fn keep_summaries(&mut self, snapshot: &mut Snapshot) {
+        for summary in &mut snapshot.buckets {
+            let Some(source) = self.sources.get_mut(&summary.bucket) else { continue };
+            let complete = self.world.buckets.get(&summary.bucket).is_some_and(|view| view.listing.is_complete());
+            match &source.summary {
+                _ if complete => source.summary = Some(summary.clone()),
+                Some(kept) => {
+                    let (unreachable, requests) = (summary.unreachable.take(), summary.requests);
+                    *summary = BucketSummary { unreachable, requests, ..kept.clone() };
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn log_opened(finding: &Finding) {
+    let (check, bucket, severity) = (finding.check, &*finding.subject.bucket, finding.severity.name());
+    let stream = finding.subject.stream.as_ref().map(ToString::to_string);
+    match finding.severity {
+        Severity::Critical | Severity::Warning => {
+            tracing::warn!(check, bucket, severity, stream, "finding opened: {}", finding.message);
+        }
+        Severity::Info => tracing::info!(check, bucket, severity, stream, "finding opened: {}", finding.message),
+    }
+}
+
+/// The bucket that a change is about.
+fn bucket_of(change: &FindingChange) -> &Arc<str> {
+    match change {
+        FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
+        FindingChange::Ended { bucket, .. } => bucket,
+    }
+}
+
+/// Older changes that were not committed before newer ones. They can be written in this order whatever the ledger has:
+/// to open what is open changes it, and to end what is not open does nothing.
+fn merged(mut older: Vec<FindingChange>, newer: Vec<FindingChange>) -> Vec<FindingChange> {
+    let fingerprint = |change: &FindingChange| match change {
+        FindingChange::Opened(finding) | FindingChange::Updated(finding) => finding.fingerprint(),
+        FindingChange::Ended { fingerprint, .. } => fingerprint.clone(),
+    };
+    let replaced: BTreeSet<String> =
+        newer.iter().filter(|change| matches!(change, FindingChange::Updated(_))).map(fingerprint).collect();
+    older.retain(|change| !replaced.contains(&fingerprint(change)) || matches!(change, FindingChange::Ended { .. }));
+    older.extend(newer);
+    older
+}
+
+/// Compacted blocks that are new need what the ledger holds of their sources, however long those are gone.
+fn ancestors_to_look_up(view: &BucketView, past: &BucketPast) -> Vec<Ulid> {
+    if past.first_scan.is_none() {
+        // everything is new, and millions of sources would be looked for in vain
+        return Vec::new();
+    }
+    let new = view.blocks.values().filter(|block| block.change != BlockChange::Unchanged);
+    let metas = new.filter_map(|block| block.meta.meta()).filter(|meta| meta.level > 1);
+    let named = metas.flat_map(|meta| {
+        let parents = meta.parents.iter().map(|parent| parent.ulid);
+        meta.sources.iter().copied().chain(parents)
+    });
+    let unknown = named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid));
+    unknown.collect::<BTreeSet<Ulid>>().into_iter().collect()
+}

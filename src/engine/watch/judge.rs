@@ -1,0 +1,125 @@
+//! The one that judges: a thread of its own, fed by a bounded channel, that owns the [`Station`]. What takes the processor
+//! or the disk happens here and so delays nobody who serves the network.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Configured;
+use super::station::{Reloaded, Station};
+use super::vigil::Pulse;
+use crate::discover::Ambient;
+use crate::engine::core::{Pass, Seen};
+use crate::model::Published;
+
+/// Messages that wait at most.
+const WAITING: usize = 64;
+
+/// A judgement of a million blocks, and its commit to a slow disk, take less.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// What happens.
+pub(super) enum Event {
+    /// A pass is due.
+    Due { bucket: Arc<str>, reply: oneshot::Sender<Option<Pass>> },
+    /// A pass has ended; the next one is due in so many ms.
+    Ended { seen: Box<Seen>, took_ms: u64, next_ms: i64 },
+    /// Time goes by.
+    Tick,
+    /// The configuration was read again.
+    Reload { configured: Box<Result<Configured, String>>, reply: oneshot::Sender<Result<Reloaded, String>> },
+}
+
+/// To tell the judge. It ends when the last of these is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    inbox: mpsc::Sender<Event>,
+}
+
+impl Judge {
+    /// Starts the thread; every new state goes to `publish`.
+    pub(super) fn start(
+        station: Station,
+        publish: watch::Sender<Arc<Published>>,
+        pulse: Pulse,
+        ambient: Ambient,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (inbox, events) = mpsc::channel(WAITING);
+        let work = move || run(station, events, &publish, &pulse, &ambient);
+        let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(work)?;
+        Ok((Self { inbox }, thread))
+    }
+
+    /// Says that a pass is due; `None` where the bucket is not configured any more, or the judge is gone.
+    pub(super) async fn due(&self, bucket: &Arc<str>) -> Option<Pass> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Event::Due { bucket: Arc::clone(bucket), reply }).await.ok()?;
+        answer.await.ok().flatten()
+    }
+
+    /// Says what a pass saw.
+    pub(super) async fn ended(&self, seen: Seen, took_ms: u64, next_ms: i64) {
+        // without a judge the service is about to end
+        self.inbox.send(Event::Ended { seen: Box::new(seen), took_ms, next_ms }).await.unwrap_or_default();
+    }
+
+    /// Says that time goes by. A judge that is busy needs no reminder.
+    pub(super) fn tick(&self) {
+        self.inbox.try_send(Event::Tick).unwrap_or_default();
+    }
+
+    /// Goes on with another configuration.
+    pub(super) async fn reload(&self, configured: Result<Configured, String>) -> Result<Reloaded, String> {
+        let (reply, answer) = oneshot::channel();
+        // both fail only once the judge has gone
+        self.inbox.send(Event::Reload { configured: Box::new(configured), reply }).await.unwrap_or_default();
+        answer.await.unwrap_or_else(|_gone| Err("the service is about to end".to_owned()))
+    }
+}
+
+fn run(
+    mut station: Station,
+    mut events: mpsc::Receiver<Event>,
+    publish: &watch::Sender<Arc<Published>>,
+    pulse: &Pulse,
+    ambient: &Ambient,
+) {
+    loop {
+        pulse.rests();
+        let Some(event) = events.blocking_recv() else { return };
+        pulse.expects(LONGEST);
+        let mut shown = false;
+        let mut seen = false;
+        let mut next = Some(event);
+        // what has come together is judged together
+        while let Some(event) = next {
+            match event {
+                Event::Due { bucket, reply } => {
+                    let pass = station.begin(&bucket, ambient.now());
+                    shown = true;
+                    // whoever has gone does not need it
+                    reply.send(pass).unwrap_or_default();
+                }
+                Event::Ended { seen: pass, took_ms, next_ms } => {
+                    station.take_in(*pass, ambient.now(), took_ms, next_ms);
+                    seen = true;
+                }
+                Event::Tick => shown |= station.tick(ambient.now()),
+                Event::Reload { configured, reply } => {
+                    let reloaded = station.reload(*configured, ambient.now());
+                    shown = true;
+                    reply.send(reloaded).unwrap_or_default();
+                }
+            }
+            pulse.expects(LONGEST);
+            next = events.try_recv().ok();
+        }
+        if seen {
+            station.judge(ambient.now());
+        }
+        if seen || shown {
+            publish.send_replace(station.published());
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The service between its timers: what it knows, and what it shows of that. A call per event, each with the time at
+//! which it happens, so that a test can step it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::super::chain;
+use super::super::core::{Core, Means, Pass, Seen};
+use super::super::cycle::{EngineError, Job};
+use super::super::memory::Memory;
+use super::Configured;
+use crate::discover::{Ambient, Progress};
+use crate::model::{
+    BucketStatus, Durations, LedgerStatus, Listing, MetricsSettings, Published, ReloadStatus, RequestCounts,
+    ScanCounts, Schedule, ServiceStatus, Snapshot, TimestampMs,
+};
+
+/// Between two judgements that nothing new was seen for, in ms: what is judged by the time alone is no finer.
+const REJUDGE_MS: i64 = 10_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Station {
+    core: Core,
+    buckets: BTreeMap<Arc<str>, BucketStatus>,
+    snapshot: Arc<Snapshot>,
+    number: u64,
+    started: TimestampMs,
+    /// Stays `true` from the first time on: a bucket that is added later makes nobody wait.
+    ready: bool,
+    last_judgement: Option<TimestampMs>,
+    judgements: Durations,
+    reloads: ReloadStatus,
+    metrics: Arc<MetricsSettings>,
+}
+
+/// What a reload changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Buckets whose passes have to begin anew, with the time in ms between two of them.
+    pub started: Vec<(Arc<str>, i64)>,
+    /// Buckets that go on, with the time in ms between two passes.
+    pub kept: Vec<(Arc<str>, i64)>,
+}
+
+impl Station {
+    /// Sets everything up; asks nothing of any bucket yet. A ledger that another process writes to is an error, one
+    /// that is damaged is not: then the service remembers in memory, and says so.
+    pub fn open(job: Job, metrics: MetricsSettings, ambient: &Ambient, now: TimestampMs) -> Result<Self, EngineError> {
+        let memory = Memory::open_for_service(&job.state).map_err(|source| EngineError::Ledger { source })?;
+        let means = Means { environment: job.environment, limits: job.limits, ambient: ambient.clone() };
+        let mut core = Core::open(job.buckets, job.policy, means, memory)?;
+        core.says_changes = true;
+        core.unwatch_others(now);
+        let mut station = Self {
+            core,
+            buckets: BTreeMap::new(),
+            snapshot: Arc::new(Snapshot { at: now, ..Snapshot::default() }),
+            number: 0,
+            started: now,
+            ready: false,
+            last_judgement: None,
+            judgements: Durations::default(),
+            reloads: ReloadStatus { refused: None, last_success: now, counts: (1, 0) },
+            metrics: Arc::new(metrics),
+        };
+        station.enrol(now);
+        Ok(station)
+    }
+
+    /// The buckets, with the time in ms between two passes over each.
+    pub fn intervals(&self) -> Vec<(Arc<str>, i64)> {
+        self.core.buckets().map(|(name, _, interval_ms)| (Arc::clone(name), interval_ms)).collect()
+    }
+
+    /// Gets ready for a pass that begins now; `None` for a bucket that is not configured any more.
+    pub(super) fn begin(&mut self, name: &Arc<str>, now: TimestampMs) -> Option<Pass> {
+        let pass = self.core.begin(name, now, false)?;
+        if let Some(status) = self.buckets.get_mut(name) {
+            status.scanning_since = Some(now);
+            status.next_scan = None;
+        }
+        self.note_schedule(name);
+        if self.last_judgement.is_none() {
+            // what was open before a restart is shown before the first pass is over
+            self.judge(now);
+        }
+        Some(pass)
+    }
+
+    /// Takes in what a pass saw that ended now and took `took_ms`; the next one is due in `next_ms`. To be followed by
+    /// [`Self::judge`].
+    pub(super) fn take_in(&mut self, seen: Seen, now: TimestampMs, took_ms: u64, next_ms: i64) {
+        let name = Arc::clone(&seen.name);
+        let (listing, unread) = (seen.view.listing.clone(), seen.view.unknown.len());
+        let (began, requests) = (seen.view.observed_at, seen.view.requests);
+        if !self.core.take_in(seen) {
+            return;
+        }
+        let Some(status) = self.buckets.get_mut(&name) else { return };
+        status.scanning_since = None;
+        status.last_scan = Some(began);
+        status.last_end = Some(now);
+        status.next_scan = Some(now.plus(next_ms));
+        status.last_duration_ms = Some(took_ms);
+        status.durations.add(took_ms);
+        status.requests = status.requests.plus(requests);
+        status.unread = u64::try_from(unread).unwrap_or(u64::MAX);
+        status.unreachable = None;
+        let counts = &mut status.scans;
+        let count = match listing {
+            Listing::Unknown { why } => {
+                status.unreachable = Some(why);
+                &mut counts.failed
+            }
+            _ if unread > 0 => &mut counts.partial,
+            Listing::Complete { .. } | Listing::FromLedger { .. } | Listing::Awaited => &mut counts.complete,
+        };
+        *count = count.saturating_add(1);
+        if status.unreachable.is_none() {
+            status.last_complete = Some(began);
+        }
+        self.note_schedule(&name);
+    }
+
+    /// Judges everything as of now, and keeps it in the ledger.
+    pub(super) fn judge(&mut self, now: TimestampMs) {
+        let watch = Instant::now();
+        self.snapshot = Arc::new(self.core.judge(now));
+        self.judgements.add(u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX));
+        self.last_judgement = Some(now);
+    }
+
+    /// Time goes by. `true`: what was judged by the time alone was judged again.
+    pub(super) fn tick(&mut self, now: TimestampMs) -> bool {
+        let since = self.last_judgement.map_or(i64::MAX, |last| now.since(last));
+        let interval = self.buckets.values().map(|status| status.interval_ms).min().unwrap_or(REJUDGE_MS);
+        // a clock that was set back must not hold judgements up until it gets there again
+        let due = since >= REJUDGE_MS.min(interval) || since < 0;
+        if !due || !(self.core.depends_on_time() || self.core.may_stall(now)) {
+            return false;
+        }
+        self.judge(now);
+        true
+    }
+
+    /// Goes on with another configuration, or says why not and stays as it was.
+    pub(super) fn reload(
+        &mut self,
+        configured: Result<Configured, String>,
+        now: TimestampMs,
+    ) -> Result<Reloaded, String> {
+        let replaced = configured.and_then(|configured| {
+            let metrics = configured.metrics;
+            let replaced = self.core.replace(configured.buckets, configured.policy);
+            replaced.map(|replaced| (replaced, metrics)).map_err(|error| chain(&error))
+        });
+        let (replaced, metrics) = match replaced {
+            Ok(replaced) => replaced,
+            Err(why) => {
+                self.reloads.counts.1 = self.reloads.counts.1.saturating_add(1);
+                self.reloads.refused = Some(why.clone());
+                return Err(why);
+            }
+        };
+        self.metrics = Arc::new(metrics);
+        self.reloads.counts.0 = self.reloads.counts.0.saturating_add(1);
+        self.reloads.refused = None;
+        self.reloads.last_success = now;
+        self.core.unwatch_others(now);
+        self.buckets.retain(|name, _| replaced.kept.contains(name));
+        self.enrol(now);
+        self.judge(now);
+        let (started, kept) = self.intervals().into_iter().partition(|(name, _)| replaced.started.contains(name));
+        Ok(Reloaded { started, kept })
+    }
+
+    /// What is shown.
+    pub fn published(&mut self) -> Arc<Published> {
+        self.number = self.number.saturating_add(1);
+        let path = self.core.memory.path();
+        let bytes = path.and_then(|path| std::fs::metadata(path).ok()).map_or(0, |metadata| metadata.len());
+        let ledger = LedgerStatus {
+            path: path.map(|path| path.display().to_string()),
+            failure: self.core.memory.failure().map(str::to_owned),
+            commits: self.core.memory.commits,
+            bytes,
+        };
+        let buckets: Vec<BucketStatus> = self.buckets.values().cloned().collect();
+        self.ready |= buckets.iter().all(|status| status.last_scan.is_some());
+        let service = ServiceStatus {
+            started: self.started,
+            ready: self.ready,
+            buckets,
+            ledger,
+            reloads: self.reloads.clone(),
+            judgements: self.judgements,
+            last_judgement: self.last_judgement,
+        };
+        Arc::new(Published {
+            number: self.number,
+            snapshot: Arc::clone(&self.snapshot),
+            views: Arc::new(self.core.complete_views()),
+            service,
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+
+    /// One cycle, without timers: a pass over every bucket, then the judgement, all as of `now`.
+    pub async fn step(&mut self, now: TimestampMs, progress: &dyn Progress) -> Arc<Published> {
+        let names: Vec<(Arc<str>, i64)> = self.intervals();
+        let passes: Vec<Pass> = names.iter().filter_map(|(name, _)| self.begin(name, now)).collect();
+        for seen in join_all(passes.into_iter().map(|pass| pass.run(progress))).await {
+            let next_ms = names.iter().find(|(name, _)| *name == seen.name).map_or(0, |(_, interval)| *interval);
+            self.take_in(seen, now, 0, next_ms);
+        }
+        self.judge(now);
+        self.published()
+    }
+
+    /// Time goes by without a pass: what the service would do on its own in between.
+    pub fn wait_until(&mut self, now: TimestampMs) -> Arc<Published> {
+        self.tick(now);
+        self.published()
+    }
+
+    /// Makes a status for each bucket that has none, and notes changed intervals.
+    fn enrol(&mut self, now: TimestampMs) {
+        let buckets: Vec<_> = self
+            .core
+            .buckets()
+            .map(|(name, provider, interval_ms)| (Arc::clone(name), provider, interval_ms))
+            .collect();
+        for (name, provider, interval_ms) in buckets {
+            let status = self.buckets.entry(Arc::clone(&name)).or_insert_with(|| BucketStatus {
+                bucket: Arc::clone(&name),
+                provider,
+                interval_ms,
+                watched_since: now,
+                scanning_since: None,
+                last_scan: None,
+                last_end: None,
+                last_complete: None,
+                next_scan: None,
+                last_duration_ms: None,
+                durations: Durations::default(),
+                scans: ScanCounts::default(),
+                requests: RequestCounts::default(),
+                unread: 0,
+                unreachable: None,
+            });
+            status.interval_ms = interval_ms;
+            self.note_schedule(&name);
+        }
+    }
+
+    fn note_schedule(&mut self, name: &Arc<str>) {
+        if let Some(status) = self.buckets.get(name) {
+            let schedule = Schedule {
+                since: status.watched_since,
+                finished: status.last_end,
+                scanning_since: status.scanning_since,
+            };
+            self.core.set_schedule(name, schedule);
+        }
+    }
+}
