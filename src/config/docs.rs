@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::yaml::{Effect, Key, Kind, Table};
-use super::{buckets, checks, main_file, objstore, policy};
+use super::{buckets, checks, main_file, objstore, policy, service, web};
 use crate::checks::{ALL, Check};
 
 const HEAD: &str = "\
@@ -36,6 +36,14 @@ streams:
 - Anchors, aliases and merge keys (`<<`) may be used. Null counts as absent.
 ";
 
+const WEB_HEAD: &str = "
+# The exporter toolkit's web configuration
+
+Given by `--web.config.file` or `web.config_file`, in the format that Prometheus and its exporters share; relative paths count from the folder of the file, and environment variables are not replaced.
+It is looked at every second, with the files that it names: a rotated certificate or a changed password holds without a restart or reload. If the new one cannot be used, the old one stays in force and the log says why.
+When TLS settings change, open connections end after the request that they are at.
+";
+
 /// The whole document.
 pub fn configuration() -> String {
     render(ALL)
@@ -43,7 +51,7 @@ pub fn configuration() -> String {
 
 fn render(all: &[&Check]) -> String {
     let mut text = HEAD.to_owned();
-    let sections: [(&str, &str, &Table); 5] = [
+    let sections: [(&str, &str, &Table); 7] = [
         ("Top level", "", &main_file::TABLE),
         ("`buckets`", "A list.", &buckets::TABLE),
         (
@@ -53,6 +61,8 @@ fn render(all: &[&Check]) -> String {
         ),
         ("`retention_by_stream`", "A list.", &policy::STREAM_RETENTION),
         ("`streams`", "A list.", &policy::STREAM),
+        ("`metrics`", "", &service::METRICS),
+        ("`web`", "", &service::WEB),
     ];
     for (title, lead, table) in sections {
         section(&mut text, title, lead, table);
@@ -68,6 +78,13 @@ fn render(all: &[&Check]) -> String {
         section(&mut text, &format!("`type: {}`", provider.name()), "The keys of `config`.", table);
     }
     for (name, table) in objstore::SHARED {
+        section(&mut text, &format!("`{name}`"), "", table);
+    }
+    text.push_str(WEB_HEAD);
+    section(&mut text, "The web configuration", "", &web::TABLE);
+    for (name, table) in
+        [("tls_server_config", &web::TLS), ("http_server_config", &web::HTTP), ("rate_limit", &web::RATE_LIMIT)]
+    {
         section(&mut text, &format!("`{name}`"), "", table);
     }
     text

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::buckets::{self, Defaults};
 use super::yaml::{self, Key, Kind, Node, Reading, Table};
-use super::{Loader, checks, policy};
+use super::{Loader, WebOptions, checks, policy, service};
 use crate::checks::{BucketPolicy, Policy};
-use crate::model::BucketSettings;
+use crate::model::{BucketSettings, MetricsSettings};
 
 const LATER: &str = "not supported by this version";
 const ANY: Kind = Kind::Other("anything");
@@ -45,8 +45,8 @@ pub(super) const TABLE: Table = Table {
         Key::refused("backups", ANY, LATER),
         Key::refused("scrub", ANY, LATER),
         Key::refused("notify", ANY, LATER),
-        Key::refused("metrics", ANY, LATER),
-        Key::refused("web", ANY, LATER),
+        Key::new("metrics", Kind::Section(&service::METRICS), "", "What `watch` exports of streams."),
+        Key::new("web", Kind::Section(&service::WEB), "", "The web server of `watch`. Flags of the command line win."),
     ],
     lenient: false,
 };
@@ -60,6 +60,10 @@ pub(super) struct Main {
     pub(super) defaults: Defaults,
     /// Demands on streams and settings of checks; those on buckets are beside the buckets.
     pub(super) policy: Policy,
+    /// `metrics`
+    pub(super) metrics: MetricsSettings,
+    /// `web`
+    pub(super) web: WebOptions,
 }
 
 /// Lowers the file. Without `with_buckets` its `buckets` are looked through for mistakes and otherwise ignored.
@@ -92,5 +96,7 @@ pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node:
         }),
         ..Policy::default()
     };
-    Main { buckets, defaults, policy }
+    let metrics = service::metrics(top.section("metrics"), loader.mistakes);
+    let web = service::web(top.section("web"), path, loader.mistakes);
+    Main { buckets, defaults, policy, metrics, web }
 }

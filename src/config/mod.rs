@@ -13,9 +13,11 @@ mod main_file;
 mod mistake;
 mod objstore;
 mod policy;
+mod service;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod web;
 mod yaml;
 
 use std::fmt;
@@ -23,19 +25,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use mistake::{ConfigErrors, Mistake, Place};
+pub use service::WebOptions;
+pub use web::WebFile;
 
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment, Selector};
+use crate::model::{BucketSettings, Environment, MetricsSettings, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
 /// Everything that was configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The buckets, in the order of the file, at least one; names and locations are unique.
     pub buckets: Vec<BucketSettings>,
     /// What is demanded.
     pub policy: Policy,
+    /// What is exported of streams.
+    pub metrics: MetricsSettings,
+    /// The web server; flags win.
+    pub web: WebOptions,
 }
 
 /// What `--objstore.config-file` or `--objstore.config` gave.
@@ -92,7 +100,7 @@ impl Loader<'_> {
             None => main_file::Main::default(),
             Some((path, Some((file, node)))) => main_file::lower(self, path, &file, &node, objstore.is_none()),
             // what is wrong with the file has been reported
-            Some((_, None)) => return Config { buckets: Vec::new(), policy: Policy::default() },
+            Some((_, None)) => return Config::default(),
         };
         let buckets = match objstore {
             Some(source) => self.flag(source).into_iter().map(|settings| main.defaults.bucket(settings)).collect(),
@@ -109,7 +117,7 @@ impl Loader<'_> {
             policy.buckets.insert(Arc::clone(&bucket.name), demands);
             settings.push(bucket);
         }
-        Config { buckets: settings, policy }
+        Config { buckets: settings, policy, metrics: main.metrics, web: main.web }
     }
 
     /// The bucket that a flag gives.

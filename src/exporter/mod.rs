@@ -1,13 +1,19 @@
 //! What is known, over HTTP: metrics, API, health. The engine publishes an immutable state; everything here reads it
 //! and computes nothing of its own.
 
+mod activity;
 mod api;
+mod auth;
+mod connection;
+mod connections;
+mod guard;
 mod lifecycle;
 mod metrics;
 mod routes;
 #[cfg(test)]
 mod sample;
 mod server;
+mod tls;
 mod traffic;
 
 use std::fmt;
@@ -54,6 +60,13 @@ pub struct Bounds {
     pub grace: Duration,
     /// How often the web configuration and its certificates are looked at for changes.
     pub web_poll: Duration,
+}
+
+/// On this machine only, in the clear.
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9798".to_owned(), lifecycle: false, web: None, bounds: Bounds::default() }
+    }
 }
 
 impl Default for Bounds {

@@ -7,20 +7,25 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::FutureExt;
+use hyper::body::Body;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-use super::{Bounds, Handler, Site, Traffic, api, lifecycle, metrics};
+use super::guard::{self, Guard};
+use super::{Handler, Site, Traffic, api, lifecycle, metrics};
 
 /// Below this many bytes gzip saves nothing.
 const COMPRESS_FROM: u16 = 1024;
 
+/// A body of more bytes is refused. Some clients send a small one with every `POST`.
+const MAX_BODY: u64 = 4096;
+
 /// All routes.
-pub(super) fn router(site: Site, bounds: Bounds) -> Router {
+pub(super) fn router(site: Site, guard: Arc<Guard>, bound: Duration) -> Router {
     let traffic = Arc::clone(&site.traffic);
     Router::new()
         .route("/", get(home))
@@ -33,7 +38,9 @@ pub(super) fn router(site: Site, bounds: Bounds) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM)))
         .with_state(site)
-        .layer(from_fn_with_state(bounds.answer, bounded))
+        .layer(from_fn(without_body))
+        .layer(from_fn_with_state(guard, guard::admit))
+        .layer(from_fn_with_state(bound, bounded))
         .layer(from_fn_with_state(traffic, counted))
 }
 
@@ -41,7 +48,8 @@ pub(super) fn router(site: Site, bounds: Bounds) -> Router {
 async fn counted(State(traffic): State<Arc<Traffic>>, request: Request, next: Next) -> Response {
     let handler = Handler::of(request.uri().path());
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     traffic.answered(handler, response.status().as_u16());
     response
 }
@@ -58,6 +66,15 @@ async fn bounded(State(bound): State<Duration>, request: Request, next: Next) ->
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "The answer took too long.\n").into_response(),
     }
+}
+
+/// Nothing here reads a body. A small one is passed over; a large one is not even taken in.
+async fn without_body(request: Request, next: Next) -> Response {
+    if request.body().size_hint().upper().is_none_or(|length| length > MAX_BODY) {
+        let close = [(header::CONNECTION, "close")];
+        return (StatusCode::PAYLOAD_TOO_LARGE, close, "No body is expected here.\n").into_response();
+    }
+    next.run(request).await
 }
 
 async fn home() -> Response {

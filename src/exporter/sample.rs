@@ -106,6 +106,8 @@ fn status(bucket: &str) -> BucketStatus {
         bucket: bucket.into(),
         provider: Provider::S3,
         interval_ms: 300_000,
+        watched_since: TimestampMs(0),
+        last_end: None,
         scanning_since: None,
         last_scan: Some(NOW),
         last_complete: Some(NOW),

@@ -1,17 +1,34 @@
 //! The server: address, accept loop, end.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::connection::{self, Shared};
+use super::connections::Connections;
+use super::guard::Guard;
 use super::metrics::{self, Renderer};
 use super::{Bounds, ExporterError, Hooks, Options, Site, Traffic, routes};
 use crate::model::Published;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// After an error that the next attempt would meet again, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Threads that answer; the work of an answer is small, and the machine has other things to do.
+const THREADS: usize = 2;
+
+/// For passwords, files and long texts, none of which may hold up an answer.
+const BLOCKING_THREADS: usize = 8;
 
 /// A server that has its address.
 #[derive(Debug)]
@@ -19,6 +36,7 @@ pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
     bounds: Bounds,
+    guard: Arc<Guard>,
     site: Site,
     renderer: Renderer,
 }
@@ -29,11 +47,13 @@ pub(super) async fn bind(
     published: watch::Receiver<Arc<Published>>,
     hooks: Hooks,
 ) -> Result<Server, ExporterError> {
+    let guard = Guard::new(options.web).await.map_err(ExporterError::Web)?;
+    let (host, port) = split(&options.listen).ok_or_else(|| ExporterError::Address(options.listen.clone()))?;
+    let listener = listen(host, port).await?;
     let failed = |source| ExporterError::Bind { address: options.listen.clone(), source };
-    let (host, port) = options.listen.rsplit_once(':').ok_or_else(|| ExporterError::Address(options.listen.clone()))?;
-    let target = if host.is_empty() { format!("[::]:{port}") } else { options.listen.clone() };
-    let listener = TcpListener::bind(target).await.map_err(failed)?.into_std().map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    // the runtime that answers may be another one
+    let listener = listener.into_std().map_err(failed)?;
     let (exposition, renderer) = metrics::exposition(published.clone());
     let site = Site {
         published,
@@ -43,7 +63,43 @@ pub(super) async fn bind(
         lifecycle: options.lifecycle,
         listen_host: Arc::from(host),
     };
-    Ok(Server { listener, address, bounds: options.bounds, site, renderer })
+    Ok(Server { listener, address, bounds: options.bounds, guard: Arc::new(guard), site, renderer })
+}
+
+/// Host, without brackets, and port.
+fn split(listen: &str) -> Option<(&str, u16)> {
+    let (host, port) = listen.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    // without brackets the last part of an IPv6 address would be taken for a port
+    if bare.is_none() && host.contains([':', '[', ']', '/']) {
+        return None;
+    }
+    Some((bare.unwrap_or(host), port.parse().ok()?))
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener, ExporterError> {
+    let candidates: Vec<SocketAddr> = if host.is_empty() {
+        // the first stands for IPv4 too, where there is IPv6
+        vec![SocketAddr::from(([0u16; 8], port)), SocketAddr::from(([0u8; 4], port))]
+    } else {
+        let resolved = lookup_host((host, port)).await;
+        resolved.map_err(|source| ExporterError::Resolve { host: host.to_owned(), source })?.collect()
+    };
+    let mut failed = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in candidates {
+        match listen_on(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(ExporterError::Bind { address: format!("{host}:{port}"), source: failed })
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Server {
@@ -52,52 +108,121 @@ impl Server {
         self.address
     }
 
+    /// Whether one has to ask by `https`, as configured now.
+    pub fn is_tls(&self) -> bool {
+        self.guard.current().tls.is_some()
+    }
+
     /// Answers until `stop`, then lets requests that are being answered end, within the bound.
     pub async fn run(self, stop: CancellationToken) {
         let listener = match TcpListener::from_std(self.listener) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the web server cannot run"),
         };
-        let traffic = Arc::clone(&self.site.traffic);
-        // ends with its last reader, which is this router
+        // ends with its last reader, which is the router
         tokio::spawn(self.renderer.run());
-        let router = routes::router(self.site, self.bounds);
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else { continue };
-            let service = TowerToHyperService::new(router.clone());
-            let traffic = Arc::clone(&traffic);
-            traffic.opened();
-            tokio::spawn(async move {
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .header_read_timeout(None)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended early");
-                }
-                traffic.closed();
-            });
+        let connections = Connections::new(self.bounds.connections, Arc::clone(&self.site.traffic));
+        let shared = Arc::new(Shared {
+            router: routes::router(self.site, Arc::clone(&self.guard), self.bounds.answer),
+            guard: Arc::clone(&self.guard),
+            bounds: self.bounds,
+            stop: stop.clone(),
+            abandon: CancellationToken::new(),
+        });
+        let tasks = TaskTracker::new();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = accept(&listener, &connections, &shared, &tasks) => {}
+            () = self.guard.follow(self.bounds.web_poll) => {}
         }
-        tracing::debug!(grace = ?self.bounds.grace, "the web server stopped");
+        drop(listener);
+        tasks.close();
+        if timeout(self.bounds.grace, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "the web server stops before everything is answered");
+            shared.abandon.cancel();
+            tasks.wait().await;
+        }
     }
 
     /// The same on threads of its own, so that work elsewhere does not delay answers. The thread ends when the server
-    /// does.
+    /// does; may be called anywhere.
     pub fn spawn(self, stop: CancellationToken) -> Result<std::thread::JoinHandle<()>, ExporterError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .max_blocking_threads(8)
+            .worker_threads(THREADS)
+            .max_blocking_threads(BLOCKING_THREADS)
             .thread_name("web")
             .enable_all()
             .build()
             .map_err(ExporterError::Threads)?;
         let serve = move || {
             runtime.block_on(self.run(stop));
+            // a file system that hangs must not hold up the end
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("web-main".to_owned()).spawn(serve).map_err(ExporterError::Threads)
+    }
+}
+
+/// Takes connections for ever.
+async fn accept(listener: &TcpListener, connections: &Arc<Connections>, shared: &Arc<Shared>, tasks: &TaskTracker) {
+    let mut is_failing = false;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                is_failing = false;
+                match connections.enter() {
+                    Some(place) => drop(tasks.spawn(connection::serve(stream, place, Arc::clone(shared)))),
+                    None => refuse(&stream, shared),
+                }
+            }
+            Err(error) if concerns_one(error.kind()) => tracing::debug!(%error, "a connection was gone at once"),
+            Err(error) => {
+                if !is_failing {
+                    tracing::warn!(%error, "the web server cannot take connections for now");
+                    is_failing = true;
+                }
+                // most likely there are no file handles left, and a quiet connection holds one
+                connections.make_room();
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The error says something about one connection, not about the next one.
+fn concerns_one(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+/// Says that there are too many, without waiting for anything. Over TLS nothing can be said so quickly.
+fn refuse(stream: &TcpStream, shared: &Shared) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 22\r\n\
+        Content-Type: text/plain\r\n\r\nToo many connections.\n";
+    if shared.guard.current().tls.is_none() {
+        // a socket that was just accepted has room in its buffer; if not, the connection ends without a word
+        drop(stream.try_write(ANSWER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_as_prometheus_splits_them() {
+        for (listen, expected) in [
+            ("127.0.0.1:9798", Some(("127.0.0.1", 9798))),
+            (":9798", Some(("", 9798))),
+            ("[::1]:0", Some(("::1", 0))),
+            ("localhost:80", Some(("localhost", 80))),
+            ("::1:80", None),
+            ("localhost", None),
+            ("localhost:", None),
+            ("localhost:http", None),
+            ("localhost:65536", None),
+            ("http://localhost:80", None),
+        ] {
+            assert_eq!(split(listen), expected, "{listen}");
+        }
     }
 }

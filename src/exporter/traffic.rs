@@ -109,6 +109,10 @@ impl Traffic {
     pub(super) fn closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
+
+    pub(super) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod documents;
 mod main_file;
 mod objstore;
 mod secrets;
+mod web;
 
 use std::path::{Path, PathBuf};
 

@@ -12,7 +12,7 @@ mod source;
 mod table;
 
 pub(super) use decode::{Reading, Section, decode};
-pub(super) use node::{Content, Node};
+pub(super) use node::{Content, Entry, Node};
 pub(super) use parse::parse;
 pub(super) use source::Source;
 pub(super) use table::{Effect, Key, Kind, Table};

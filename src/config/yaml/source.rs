@@ -44,11 +44,7 @@ impl Source {
         environment: &Environment,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
-        let Ok(written) = std::str::from_utf8(bytes) else {
-            mistakes.add_file(&file, "is not UTF-8 text");
-            return None;
-        };
-        let written = written.strip_prefix('\u{feff}').unwrap_or(written);
+        let written = written(&file, bytes, mistakes)?;
         let line_starts = line_starts(written);
         let mut source = Self { file, text: String::with_capacity(written.len()), line_starts, insertions: Vec::new() };
         let mut rest = written;
@@ -80,6 +76,13 @@ impl Source {
         }
         source.text.push_str(rest);
         Some(source)
+    }
+
+    /// The text as it is: variables mean nothing.
+    pub(in crate::config) fn verbatim(file: Arc<str>, bytes: &[u8], mistakes: &mut Mistakes) -> Option<Self> {
+        let written = written(&file, bytes, mistakes)?;
+        let line_starts = line_starts(written);
+        Some(Self { file, text: written.to_owned(), line_starts, insertions: Vec::new() })
     }
 
     /// The place of a character of the expanded text in the file as it was written. All of an inserted value is at
@@ -115,6 +118,15 @@ impl Source {
         let rest = self.insertions.iter().skip(from);
         rest.take_while(|insertion| insertion.expanded.start < expanded.end)
     }
+}
+
+/// The text of a file, without a byte order mark.
+fn written<'a>(file: &Arc<str>, bytes: &'a [u8], mistakes: &mut Mistakes) -> Option<&'a str> {
+    let Ok(written) = std::str::from_utf8(bytes) else {
+        mistakes.add_file(file, "is not UTF-8 text");
+        return None;
+    };
+    Some(written.strip_prefix('\u{feff}').unwrap_or(written))
 }
 
 /// The next `$(NAME)`: what is before it, the name, what is after it.
