@@ -4,12 +4,14 @@
 
 mod entry;
 mod load;
+mod metrics;
 mod rule;
 mod runbook;
 mod template;
 
 pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step};
 pub use load::{Catalogue, CatalogueError, Problem, embedded};
+pub use metrics::metrics_page;
 pub use rule::{rule_file, rule_test_file};
 pub use runbook::{runbook, runbook_index};
 pub use template::{Template, TemplateError};

@@ -60,6 +60,18 @@ fn runbooks_are_up_to_date() {
 }
 
 #[test]
+fn the_page_of_metrics_is_up_to_date() {
+    let path = "docs/metrics.md";
+    let expected = BTreeMap::from([(path.to_owned(), catalogue::metrics_page())]);
+    if is_update() {
+        fs::write(source::root().join(path), catalogue::metrics_page()).unwrap();
+    }
+    let committed = source::files("docs", &["metrics.md"]).into_iter().map(|file| (file.path, file.text)).collect();
+    let found = differences(&expected, &committed);
+    assert!(found.is_empty(), "\n{}\nrun `UPDATE=1 cargo test --test repo`", found.join("\n"));
+}
+
+#[test]
 fn differences_are_found() {
     let files = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()

@@ -4,10 +4,12 @@
 #![expect(clippy::indexing_slicing, clippy::string_slice, reason = "places that were found in the very text")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "our own files end in lower case")]
 
+mod dashboards;
 mod files;
 mod generated;
 mod imports;
 mod promtool;
 mod purity;
+mod queries;
 mod registry;
 mod source;
