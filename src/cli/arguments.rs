@@ -278,8 +278,16 @@ pub struct WatchArguments {
 #[command(next_help_heading = "Web server")]
 pub struct WebArguments {
     /// Where to listen for HTTP: `host:port`, or `:port` for all interfaces
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:9798")]
-    pub listen_address: String,
+    ///
+    /// Without it `web.listen_address` of the configuration counts, and without that 127.0.0.1:9798.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    pub listen_address: Option<String>,
+    /// TLS and passwords, in the format of Prometheus' exporter toolkit
+    ///
+    /// Read again whenever it, or a file that it names, changes. Without it `web.config_file` of the configuration
+    /// counts, and without that everybody who reaches the address is answered in the clear.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
     /// Allow `POST /-/reload`, which reads the configuration again
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::arguments::{SourceArguments, WatchArguments};
+use super::arguments::{SourceArguments, WatchArguments, WebArguments};
 use super::outcome::Outcome;
 use super::progress::Bars;
 use super::{judge, logging, text};
-use crate::config::Config;
-use crate::engine::watch::{Bounds, Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
+use crate::config::{self, Config, WebFile};
+use crate::engine::watch::{Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
 use crate::engine::{Job, Limits, State, clock};
-use crate::model::{Environment, MetricsSettings};
+use crate::model::{Environment, WebSource};
 
 /// For what is under way when the end is asked for.
 const GRACE: Duration = Duration::from_secs(15);
@@ -22,12 +22,7 @@ const GRACE: Duration = Duration::from_secs(15);
 pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyhow::Result<Outcome> {
     logging::install(arguments.log, text::wants_colour(environment), &Bars::none())?;
     let config = judge::load(&arguments.source, environment)?;
-    let web = WebOptions {
-        listen: arguments.web.listen_address.clone(),
-        lifecycle: arguments.web.enable_lifecycle,
-        web: None,
-        bounds: Bounds::default(),
-    };
+    let web = web_options(&arguments.web, config.web);
     let state = arguments.state.clone().map_or_else(|| default_state(environment), State::File);
     let settings = Settings {
         job: Job {
@@ -37,7 +32,7 @@ pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyh
             environment: environment.clone(),
             limits: Limits::default(),
         },
-        metrics: MetricsSettings::default(),
+        metrics: config.metrics,
         web,
         loader: loader(&arguments.source, environment),
         ambient: clock::ambient(),
@@ -47,6 +42,18 @@ pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyh
     // a thread that hangs in a file system must not keep the process from ending
     runtime.shutdown_background();
     outcome
+}
+
+/// Flags, else the configuration, else the defaults.
+fn web_options(flags: &WebArguments, configured: config::WebOptions) -> WebOptions {
+    let defaults = WebOptions::default();
+    let file = flags.config_file.clone().or(configured.config_file);
+    WebOptions {
+        listen: flags.listen_address.clone().or(configured.listen_address).unwrap_or(defaults.listen),
+        lifecycle: flags.enable_lifecycle,
+        web: file.map(|file| -> Arc<dyn WebSource> { Arc::new(WebFile::new(file)) }),
+        bounds: defaults.bounds,
+    }
 }
 
 /// From the first pass to the end.
@@ -96,11 +103,8 @@ fn default_state(environment: &Environment) -> State {
 fn loader(source: &SourceArguments, environment: &Environment) -> Loader {
     let (source, environment) = (source.clone(), environment.clone());
     Arc::new(move || {
-        let configured = |config: Config| Configured {
-            buckets: config.buckets,
-            policy: config.policy,
-            metrics: MetricsSettings::default(),
-        };
+        let configured =
+            |config: Config| Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics };
         judge::load(&source, &environment).map(configured).map_err(|errors| errors.to_string())
     })
 }
