@@ -131,26 +131,26 @@ const SECTIONS: [(&str, &[Metric]); 3] = [
 
 /// The whole page.
 pub fn metrics_page() -> String {
-    let mut out = HEAD.to_owned();
-    for label in MetricLabel::ALL {
-        out.push_str(&format!("| `{}` | {} |\n", label.name(), label.meaning()));
-    }
-    for (title, metrics) in SECTIONS {
-        out.push_str(&format!("\n## {title}\n\n| metric | labels | unit | |\n| --- | --- | --- | --- |\n"));
-        for metric in metrics {
-            let labels: Vec<String> = metric.labels().iter().map(|label| format!("`{}`", label.name())).collect();
-            out.push_str(&format!(
-                "| `{}` ({}) | {} | {} | {} |\n",
-                metric.name(),
-                metric.kind().name(),
-                labels.join(", "),
-                metric.unit(),
-                metric.help()
-            ));
-        }
-    }
-    out.push_str(TAIL);
-    out
+    let label = |label: MetricLabel| format!("| `{}` | {} |\n", label.name(), label.meaning());
+    let labels: String = MetricLabel::ALL.into_iter().map(label).collect();
+    let sections: String = SECTIONS.iter().map(|(title, metrics)| section(title, metrics)).collect();
+    [HEAD, &labels, &sections, TAIL].concat()
+}
+
+fn section(title: &str, metrics: &[Metric]) -> String {
+    let row = |metric: &Metric| {
+        let labels: Vec<String> = metric.labels().iter().map(|label| format!("`{}`", label.name())).collect();
+        format!(
+            "| `{}` ({}) | {} | {} | {} |\n",
+            metric.name(),
+            metric.kind().name(),
+            labels.join(", "),
+            metric.unit(),
+            metric.help()
+        )
+    };
+    let rows: String = metrics.iter().map(row).collect();
+    format!("\n## {title}\n\n| metric | labels | unit | |\n| --- | --- | --- | --- |\n{rows}")
 }
 
 #[cfg(test)]

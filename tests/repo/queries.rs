@@ -73,17 +73,18 @@ impl ExprVisitor for Looked {
     type Error = Infallible;
 
     fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Infallible> {
-        match expr {
-            Expr::VectorSelector(selector) => self.selector(selector),
-            Expr::MatrixSelector(matrix) => self.selector(&matrix.vs),
-            Expr::Aggregate(aggregate) => {
-                self.grouped.extend(aggregate.modifier.iter().flat_map(|modifier| modifier.labels().labels.clone()));
-            }
-            Expr::Binary(binary) => {
-                let matching = binary.modifier.iter().flat_map(|modifier| &modifier.matching);
-                self.grouped.extend(matching.flat_map(|labels| labels.labels().labels.clone()));
-            }
-            _ => {}
+        if let Expr::VectorSelector(selector) = expr {
+            self.selector(selector);
+        }
+        if let Expr::MatrixSelector(matrix) = expr {
+            self.selector(&matrix.vs);
+        }
+        if let Expr::Aggregate(aggregate) = expr {
+            self.grouped.extend(aggregate.modifier.iter().flat_map(|modifier| modifier.labels().labels.clone()));
+        }
+        if let Expr::Binary(binary) = expr {
+            let matching = binary.modifier.iter().flat_map(|modifier| &modifier.matching);
+            self.grouped.extend(matching.flat_map(|labels| labels.labels().labels.clone()));
         }
         Ok(true)
     }
