@@ -62,7 +62,13 @@ fn render(all: &[&Check]) -> String {
         ("`retention_by_stream`", "A list.", &policy::STREAM_RETENTION),
         ("`streams`", "A list.", &policy::STREAM),
         ("`metrics`", "", &service::METRICS),
-        ("`web`", "", &service::WEB),
+        (
+            "`web`",
+            "`POST` or `PUT` to `/-/reload` needs `--web.enable-lifecycle`, and is refused to pages in a browser: an `Origin` has to \
+             be that of the `Host`; and without TLS or a password, the `Host` has to be an IP address, `localhost`, a name without a dot or \
+             the host of the listen address.",
+            &service::WEB,
+        ),
     ];
     for (title, lead, table) in sections {
         section(&mut text, title, lead, table);

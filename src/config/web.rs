@@ -66,7 +66,7 @@ pub(super) const TLS: Table = Table {
             "cipher_suites",
             Kind::Texts,
             "",
-            "Those of TLS 1.2 that may be used, in Go's names, best first: ECDHE with AES-GCM or ChaCha20. Others are refused. Those of TLS 1.3 are always on.",
+            "Those of TLS 1.2 that may be used, in Go's names, best first: ECDHE with AES-GCM or ChaCha20. Others are passed over. Those of TLS 1.3 are always on.",
         ),
         Key::new(
             "prefer_server_cipher_suites",
@@ -74,7 +74,12 @@ pub(super) const TLS: Table = Table {
             "true",
             "The order of the server counts, not that of the client.",
         ),
-        Key::new("curve_preferences", Kind::Texts, "", "Best first: `X25519`, `CurveP256`, `CurveP384`."),
+        Key::new(
+            "curve_preferences",
+            Kind::Texts,
+            "",
+            "Best first: `X25519`, `CurveP256`, `CurveP384`. Others are passed over.",
+        ),
     ],
     lenient: false,
 };
@@ -131,12 +136,16 @@ const CIPHER_SUITES: [&str; 9] = [
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
-/// Those that Go has and rustls, for good reasons, has not.
-const CIPHER_SUITES_OF_GO: [&str; 4] = [
+/// Those that Go has or had and rustls, for good reasons, has not.
+const CIPHER_SUITES_OF_GO: [&str; 8] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
 ];
 const CURVES: [&str; 3] = ["X25519", "CurveP256", "CurveP384"];
 const CURVES_OF_GO: [&str; 2] = ["CurveP521", "X25519MLKEM768"];
@@ -333,20 +342,17 @@ fn tls(section: &Section, folder: &Path, named: &mut Vec<PathBuf>, mistakes: &mu
     let has_roots = section.is_given("client_ca") || section.is_given("client_ca_file");
     let client_auth = client_auth(section, has_roots, mistakes);
     let (min_version, max_version) = versions(section, mistakes);
-    choices(section, "cipher_suites", &CIPHER_SUITES, &CIPHER_SUITES_OF_GO, mistakes);
-    choices(section, "curve_preferences", &CURVES, &CURVES_OF_GO, mistakes);
-    let list = |name| section.texts(name).unwrap_or_default().to_vec();
     Some(WebTls {
         certificates,
         key,
         client_auth,
         client_roots,
-        client_allowed_sans: list("client_allowed_sans"),
+        client_allowed_sans: section.texts("client_allowed_sans").unwrap_or_default().to_vec(),
         min_version,
         max_version,
-        cipher_suites: list("cipher_suites"),
+        cipher_suites: choices(section, "cipher_suites", &CIPHER_SUITES, &CIPHER_SUITES_OF_GO, mistakes),
         prefer_client_order: section.flag("prefer_server_cipher_suites") == Some(false),
-        curves: list("curve_preferences"),
+        curves: choices(section, "curve_preferences", &CURVES, &CURVES_OF_GO, mistakes),
     })
 }
 
@@ -391,23 +397,6 @@ fn client_auth(section: &Section, has_roots: bool, mistakes: &mut Mistakes) -> C
         // what is wrong has been reported
         _ => ClientAuth::None,
     };
-    match client_auth {
-        ClientAuth::None if has_roots => {
-            section.mistake(
-                mistakes,
-                NAME,
-                "is missing: with client_ca_file and without it, nobody is asked for a certificate",
-            );
-        }
-        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify if !has_roots => {
-            section.require(mistakes, "client_ca_file", "name the file with the roots of the clients' certificates");
-        }
-        ClientAuth::None
-        | ClientAuth::Request
-        | ClientAuth::RequireAny
-        | ClientAuth::VerifyIfGiven
-        | ClientAuth::RequireAndVerify => {}
-    }
     if let Some(names) = section.texts(NAMES) {
         if names.is_empty() {
             section.mistake(mistakes, NAMES, "is empty: nobody could connect; remove it or name somebody");
@@ -416,6 +405,25 @@ fn client_auth(section: &Section, has_roots: bool, mistakes: &mut Mistakes) -> C
                            in that have no certificate";
             section.mistake(mistakes, NAMES, message);
         }
+    }
+    match client_auth {
+        ClientAuth::None if has_roots => {
+            section.mistake(
+                mistakes,
+                NAME,
+                "is missing: with client_ca_file and without it, nobody is asked for a certificate",
+            );
+        }
+        // without roots nobody could be verified, and whoever has no certificate is let in anyway
+        ClientAuth::VerifyIfGiven if !has_roots => return ClientAuth::None,
+        ClientAuth::RequireAndVerify if !has_roots => {
+            section.require(mistakes, "client_ca_file", "name the file with the roots of the clients' certificates");
+        }
+        ClientAuth::None
+        | ClientAuth::Request
+        | ClientAuth::RequireAny
+        | ClientAuth::VerifyIfGiven
+        | ClientAuth::RequireAndVerify => {}
     }
     client_auth
 }
@@ -439,13 +447,20 @@ fn versions(section: &Section, mistakes: &mut Mistakes) -> (Option<TlsVersion>, 
     (min, max)
 }
 
-/// Every item has to be one of the supported words. What Go has beside them is named, so that one sees what to remove.
-fn choices(section: &Section, name: &str, supported: &[&str], of_go: &[&str], mistakes: &mut Mistakes) {
-    for text in section.texts(name).unwrap_or_default() {
-        if let Some(known) = of_go.iter().find(|known| *known == text) {
-            section.mistake(mistakes, name, format!("{known} is not supported: remove it"));
-        } else if !supported.contains(&text.as_str()) {
-            section.mistake(mistakes, name, format!("expected a list of {}", supported.join(", ")));
-        }
+/// The supported words of a list. What only Go can is passed over, so that a list that names everything works; the
+/// others on it are no weaker.
+fn choices(section: &Section, name: &str, supported: &[&str], of_go: &[&str], mistakes: &mut Mistakes) -> Vec<String> {
+    let given = section.texts(name).unwrap_or_default();
+    let is_known = |text: &&String| supported.contains(&text.as_str()) || of_go.contains(&text.as_str());
+    let chosen: Vec<String> = given.iter().filter(|text| supported.contains(&text.as_str())).cloned().collect();
+    if !given.iter().all(|text| is_known(&text)) {
+        section.mistake(mistakes, name, format!("expected a list of {}", supported.join(", ")));
+    } else if chosen.is_empty() && !given.is_empty() {
+        section.mistake(
+            mistakes,
+            name,
+            format!("has nothing that is supported: name some of {}", supported.join(", ")),
+        );
     }
+    chosen
 }

@@ -127,9 +127,17 @@ fn load(source: &dyn WebSource, before: Option<&Current>) -> Result<(WebStamp, C
     Ok((stamp, Current { tls, replaced, settings: Arc::new(settings), headers, limiter }))
 }
 
+/// Marks a request that no page of another site can have made by a name that points here: such a page has no password
+/// for that name, and no certificate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protected;
+
 /// Lets a request through, or not; no path is exempt.
-pub(super) async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let current = guard.current();
+    if current.tls.is_some() || !current.settings.users.is_empty() {
+        request.extensions_mut().insert(Protected);
+    }
     let mut response = if current.limiter.as_ref().is_some_and(|limiter| !limiter.take(Instant::now())) {
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n").into_response()
     } else if guard.authenticator.admits(&current.settings.users, request.headers()).await {

@@ -6,19 +6,26 @@
 
 use std::net::IpAddr;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use tokio::sync::oneshot;
 
 use super::Site;
+use super::guard::Protected;
 
 /// Reads the configuration again and answers when that is done.
-pub(super) async fn reload(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> (StatusCode, String) {
+pub(super) async fn reload(
+    State(site): State<Site>,
+    protected: Option<Extension<Protected>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> (StatusCode, String) {
     if !site.lifecycle {
         let message = "Reloading over HTTP is off: start with --web.enable-lifecycle, or send SIGHUP.\n";
         return (StatusCode::FORBIDDEN, message.to_owned());
     }
-    if let Err(reason) = may_ask(&uri, &headers, &site.listen_host) {
+    if let Err(reason) = may_ask(&uri, &headers, &site.listen_host, protected.is_some()) {
         return (StatusCode::FORBIDDEN, format!("{reason}\n"));
     }
     let (reply, answer) = oneshot::channel();
@@ -34,8 +41,9 @@ pub(super) async fn reload(State(site): State<Site>, uri: Uri, headers: HeaderMa
 }
 
 /// The rule: exactly one `Host`, which is an IP address, `localhost`, a name without a dot (nobody can own one in the
-/// public DNS) or the host that the server listens on; and no trace of another site.
-fn may_ask(uri: &Uri, headers: &HeaderMap, listen_host: &str) -> Result<(), &'static str> {
+/// public DNS) or the host that the server listens on, unless TLS or a password protect the request; and no trace of
+/// another site.
+fn may_ask(uri: &Uri, headers: &HeaderMap, listen_host: &str, is_protected: bool) -> Result<(), &'static str> {
     let host = one(headers, header::HOST).ok_or("Refused: the request has to have exactly one Host header.")?;
     if uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err("Refused: the request names two hosts.");
@@ -43,9 +51,9 @@ fn may_ask(uri: &Uri, headers: &HeaderMap, listen_host: &str) -> Result<(), &'st
     let name = name_of(host);
     let is_local = name.eq_ignore_ascii_case("localhost") || !name.contains('.');
     let is_ours = !listen_host.is_empty() && name.eq_ignore_ascii_case(name_of(listen_host));
-    if name.is_empty() || !(is_address(name) || is_local || is_ours) {
-        return Err("Refused: ask by IP address, as localhost, by a name without a dot, or by the name that \
-                    --web.listen-address has. Anything else may be a page in a browser.");
+    if name.is_empty() || !(is_protected || is_address(name) || is_local || is_ours) {
+        return Err("Refused: without TLS or a password, ask by IP address, as localhost, by a name without a dot, \
+                    or by the name that --web.listen-address has. Anything else may be a page in a browser.");
     }
     if headers.contains_key(header::ORIGIN) {
         let origin = one(headers, header::ORIGIN).and_then(own_origin);
@@ -112,7 +120,7 @@ mod tests {
         for (name, value) in pairs {
             map.append(name, value);
         }
-        let found = may_ask(&Uri::from_static("/-/reload"), &map, listen_host);
+        let found = may_ask(&Uri::from_static("/-/reload"), &map, listen_host, false);
         assert_eq!(found.is_ok(), expected, "{headers:?} at {listen_host:?}: {found:?}");
     }
 
@@ -166,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn protected_requests_may_use_any_name_and_no_other_origin() {
+        let asked = |pairs: &[(header::HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            may_ask(&Uri::from_static("/-/reload"), &pairs.collect(), "", true).is_ok()
+        };
+        let host = (header::HOST, "watch.example.com");
+        assert!(asked(&[host.clone()]));
+        assert!(asked(&[host.clone(), (header::ORIGIN, "https://watch.example.com")]));
+        assert!(!asked(&[host, (header::ORIGIN, "https://evil.example.net")]));
+        assert!(!asked(&[]));
+    }
+
+    #[test]
     fn what_a_browser_says_of_the_site_counts() {
         for (site, expected) in [("same-origin", true), ("none", true), ("cross-site", false), ("same-site", false)] {
             check(&[("host", "localhost"), ("sec-fetch-site", site)], "", expected);
@@ -176,7 +197,7 @@ mod tests {
     fn an_absolute_target_cannot_name_another_host() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost:9798".parse().unwrap());
-        assert!(may_ask(&Uri::from_static("http://localhost:9798/-/reload"), &headers, "").is_ok());
-        assert!(may_ask(&Uri::from_static("http://evil.example.net/-/reload"), &headers, "").is_err());
+        assert!(may_ask(&Uri::from_static("http://localhost:9798/-/reload"), &headers, "", false).is_ok());
+        assert!(may_ask(&Uri::from_static("http://evil.example.net/-/reload"), &headers, "", false).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use blockwarden::exporter::{ExporterError, Hooks, bind};
+use blockwarden::exporter::{ExporterError, Hooks, Options, bind};
 use blockwarden::model::Published;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +46,23 @@ async fn nobody_is_let_in_without_a_password_anywhere() {
     {
         assert_eq!(status(&service, credentials).await, expected, "{credentials}");
     }
+}
+
+/// A page in a browser has no password for a name that was made to point here.
+#[tokio::test]
+async fn with_a_password_a_reload_may_use_any_name() {
+    let web = Web::new(&users(&user("alice", "secret")));
+    let mut service = Service::start(Options { lifecycle: true, ..web.options(long()) }).await;
+    let host = "Host: watch.example.com";
+    assert_eq!(service.ask("POST", "/-/reload", &[host]).await.status, 401);
+    let authorization = basic("alice:secret");
+    let other = [host, &authorization, "Origin: http://evil.example.net"];
+    assert_eq!(service.ask("POST", "/-/reload", &other).await.status, 403);
+    let stream = service.connect().await;
+    let asked = request("POST", "/-/reload", &[host, &authorization]);
+    let asked = tokio::spawn(async move { exchange(stream, &asked).await });
+    service.reloads.recv().await.unwrap().send(Ok(())).unwrap();
+    assert_eq!(asked.await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -229,11 +229,11 @@ async fn who_reads_too_slowly_is_sent_away() {
     let mut stream = socket.connect(service.address).await.unwrap();
     stream.write_all(GET).await.unwrap();
     let read = async {
-        let mut bytes = [0; 1024];
+        let mut bytes = vec![0; 16 << 10];
         let mut total = 0;
         while let Ok(count @ 1..) = stream.read(&mut bytes).await {
             total += count;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         total
     };
@@ -296,4 +296,42 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     let asked = tokio::spawn(async move { exchange(stream, &request("POST", "/-/reload", &[])).await });
     let _reply = service.reloads.recv().await.unwrap();
     assert_eq!(asked.await.unwrap().status, 503);
+}
+
+/// Alone in a process with few file handles: see below.
+#[tokio::test]
+async fn without_file_handles_for_a_while() {
+    let service = start(long()).await;
+    let mut idle = service.connect().await;
+    idle.write_all(GET).await.unwrap();
+    assert_eq!(one(&mut idle).await, 200);
+    let mut held: Vec<std::fs::File> = Vec::new();
+    while held.len() < 200 {
+        match std::fs::File::open("/dev/null") {
+            Ok(file) => held.push(file),
+            Err(_) => break,
+        }
+    }
+    if held.len() == 200 {
+        // beside other tests
+        return;
+    }
+    // one for the client; there is none for the server's side until the idle connection gives way
+    held.pop();
+    let mut stream = service.connect().await;
+    stream.write_all(GET).await.unwrap();
+    assert_eq!(rest(&mut idle).await, b"");
+    assert_eq!(one(&mut stream).await, 200);
+    drop(held);
+    is_answering(&service).await;
+    println!("there were none left");
+}
+
+#[test]
+fn running_out_of_file_handles_is_survived() {
+    let limited = "ulimit -n 100 && exec \"$0\" --exact hostile::without_file_handles_for_a_while --nocapture";
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new("sh").args(["-c", limited]).arg(program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("there were none left"), "{text}");
 }
