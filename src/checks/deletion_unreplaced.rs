@@ -43,7 +43,8 @@ fn judge(scope: &Scope<'_>, block: &Placed<'_>, mark: &DeletionMark) -> Finding 
         span(block.meta.interval),
     );
     let remedy = format!(
-        "unless this was meant, remove the mark: `thanos tools bucket mark --id={} --marker=deletion-mark.json --remove`",
+        "unless this was meant, stop the compactor, which deletes what it once saw marked; remove the mark: `thanos tools \
+         bucket mark --id={} --marker=deletion-mark.json --remove`; start it again",
         block.ulid(),
     );
     scope
