@@ -91,6 +91,7 @@ fn run(
         pulse.expects(LONGEST);
         let mut shown = false;
         let mut seen = false;
+        let mut reloaded = Vec::new();
         let mut next = Some(event);
         // what has come together is judged together
         while let Some(event) = next {
@@ -107,9 +108,8 @@ fn run(
                 }
                 Event::Tick => shown |= station.tick(ambient.now()),
                 Event::Reload { configured, reply } => {
-                    let reloaded = station.reload(*configured, ambient.now());
+                    reloaded.push((station.reload(*configured, ambient.now()), reply));
                     shown = true;
-                    reply.send(reloaded).unwrap_or_default();
                 }
             }
             pulse.expects(LONGEST);
@@ -120,6 +120,10 @@ fn run(
         }
         if seen || shown {
             publish.send_replace(station.published());
+        }
+        // whoever has waited for a reload sees what it made
+        for (result, reply) in reloaded {
+            reply.send(result).unwrap_or_default();
         }
     }
 }

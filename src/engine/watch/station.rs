@@ -148,11 +148,7 @@ impl Station {
     }
 
     /// Goes on with another configuration, or says why not and stays as it was.
-    pub(super) fn reload(
-        &mut self,
-        configured: Result<Configured, String>,
-        now: TimestampMs,
-    ) -> Result<Reloaded, String> {
+    pub fn reload(&mut self, configured: Result<Configured, String>, now: TimestampMs) -> Result<Reloaded, String> {
         let replaced = configured.and_then(|configured| {
             let metrics = configured.metrics;
             let replaced = self.core.replace(configured.buckets, configured.policy);
