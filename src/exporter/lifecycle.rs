@@ -180,7 +180,7 @@ mod tests {
             may_ask(&Uri::from_static("/-/reload"), &pairs.collect(), "", true).is_ok()
         };
         let host = (header::HOST, "watch.example.com");
-        assert!(asked(&[host.clone()]));
+        assert!(asked(std::slice::from_ref(&host)));
         assert!(asked(&[host.clone(), (header::ORIGIN, "https://watch.example.com")]));
         assert!(!asked(&[host, (header::ORIGIN, "https://evil.example.net")]));
         assert!(!asked(&[]));
