@@ -1,14 +1,15 @@
 //! `/api/v1/blocks`: every block directory of the newest complete listing.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::Serialize;
 use ulid::Ulid;
 
-use super::Endpoint;
 use super::page::{Page, PageQuery, judged_at, to_json};
 use super::problem::Problem;
 use super::query::{Parameter, Query};
+use super::{Endpoint, Prepared};
 use crate::model::{
     BlockMeta, BlockView, BucketView, DeletionMark, Interval, Labels, MarkState, MetaState, Published, Resolution,
     Snapshot, TimestampMs, parse_ulid, ulid_time,
@@ -26,7 +27,7 @@ pub(super) static ENDPOINT: Endpoint = Endpoint {
         Parameter::one("limit"),
         Parameter::one("cursor"),
     ],
-    answer,
+    prepare,
 };
 
 #[derive(Serialize)]
@@ -65,26 +66,43 @@ struct Mark<'a> {
     details: Option<&'a str>,
 }
 
+/// What was asked.
+struct Question<F> {
+    limit: usize,
+    after: Option<(String, Ulid)>,
+    range: RangeInclusive<Ulid>,
+    buckets: Vec<String>,
+    /// What has to be asked of each block, if anything.
+    wanted: Option<F>,
+}
+
 type Place<'a> = (&'a Arc<str>, &'a BlockView);
 
-fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
+fn prepare(query: &Query) -> Result<Prepared, Problem> {
     let page: PageQuery<(String, String)> = PageQuery::of(query)?;
     let after = page.after.map(|(bucket, block)| parse_ulid(&block).map(|ulid| (bucket, ulid)));
     let after = after.map(|key| key.ok_or_else(|| Problem::parameter("cursor", "expected `next` of the page before")));
-    let after: Option<(String, Ulid)> = after.transpose()?;
-    let range = query.block()?.unwrap_or(Ulid::nil()..=Ulid(u128::MAX));
-    let is_open = range == (Ulid::nil()..=Ulid(u128::MAX));
-    let buckets = query.texts("bucket");
-    let wanted = filter(query)?;
+    let question = Question {
+        limit: page.limit,
+        after: after.transpose()?,
+        range: query.block()?.unwrap_or(EVERY),
+        buckets: query.texts("bucket").to_vec(),
+        wanted: filter(query)?,
+    };
+    Ok(Box::new(move |published| answer(published, &question)))
+}
+
+const EVERY: RangeInclusive<Ulid> = Ulid::nil()..=Ulid(u128::MAX);
+
+fn answer<F: Fn(&BlockView) -> bool>(published: &Published, question: &Question<F>) -> Result<Vec<u8>, Problem> {
+    let Question { limit, after, range, buckets, wanted } = question;
     let views = || {
-        published
-            .views
-            .iter()
-            .filter(|(name, _)| buckets.is_empty() || buckets.iter().any(|bucket| **bucket == ***name))
+        let named = |name: &str| buckets.is_empty() || buckets.iter().any(|bucket| bucket == name);
+        published.views.iter().filter(move |(name, _)| named(name))
     };
 
-    let total = match &wanted {
-        None if is_open => views().map(|(_, view)| view.blocks.len()).sum(),
+    let total = match wanted {
+        None if *range == EVERY => views().map(|(_, view)| view.blocks.len()).sum(),
         None => views().map(|(_, view)| view.blocks.range(range.clone()).count()).sum(),
         Some(wanted) => {
             let count = |view: &BucketView| view.blocks.range(range.clone()).filter(|(_, block)| wanted(block)).count();
@@ -92,7 +110,7 @@ fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
         }
     };
     let rest = views().flat_map(|(name, view)| {
-        let from = match &after {
+        let from = match after {
             Some((bucket, _)) if **name < **bucket => None,
             Some((bucket, ulid)) if **name == **bucket => ulid.0.checked_add(1).map(Ulid),
             _ => Some(Ulid::nil()),
@@ -104,13 +122,13 @@ fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
     });
     let rest = rest.filter(|(_, block)| wanted.as_ref().is_none_or(|wanted| wanted(block)));
     let Page { items, next } =
-        Page::take(rest, page.limit, |(bucket, block): &Place<'_>| (bucket.to_string(), block.ulid.to_string()))?;
+        Page::take(rest, *limit, |(bucket, block): &Place<'_>| (bucket.to_string(), block.ulid.to_string()))?;
     let blocks = items.into_iter().map(|place| describe(place, &published.snapshot)).collect();
     to_json(&Blocks { version: 1, at: judged_at(published), total, next, blocks })
 }
 
 /// What has to be asked of each block, if anything.
-fn filter(query: &Query) -> Result<Option<impl Fn(&BlockView) -> bool>, Problem> {
+fn filter(query: &Query) -> Result<Option<impl Fn(&BlockView) -> bool + Send + use<>>, Problem> {
     let (selector, resolutions) = (query.selector()?, query.resolutions()?);
     let (min_time, max_time) = (query.time("min_time")?, query.time("max_time")?);
     let asks = selector.is_some() || !resolutions.is_empty() || min_time.is_some() || max_time.is_some();

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Endpoint;
 use super::page::{Page, PageQuery, judged_at, to_json};
 use super::problem::Problem;
 use super::query::{Parameter, Query};
+use super::{Endpoint, Prepared};
 use crate::model::{Finding, FindingKey, Published, TimestampMs};
 
 pub(super) static ENDPOINT: Endpoint = Endpoint {
@@ -22,7 +22,7 @@ pub(super) static ENDPOINT: Endpoint = Endpoint {
         Parameter::one("limit"),
         Parameter::one("cursor"),
     ],
-    answer,
+    prepare,
 };
 
 #[derive(Serialize)]
@@ -34,9 +34,17 @@ struct Findings<'a> {
     findings: Vec<&'a Finding>,
 }
 
-fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
-    let page: PageQuery<FindingKey> = PageQuery::of(query)?;
+fn prepare(query: &Query) -> Result<Prepared, Problem> {
+    let page = PageQuery::of(query)?;
     let wanted = filter(query)?;
+    Ok(Box::new(move |published| answer(published, page, &wanted)))
+}
+
+fn answer(
+    published: &Published,
+    page: PageQuery<FindingKey>,
+    wanted: &dyn Fn(&Finding) -> bool,
+) -> Result<Vec<u8>, Problem> {
     let all = &published.snapshot.findings;
     let total = all.iter().filter(|finding| wanted(finding)).count();
     let start = page.after.map_or(0, |after| all.partition_point(|finding| finding.key() <= after));
@@ -45,8 +53,8 @@ fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
     to_json(&Findings { version: 1, at: judged_at(published), total, next, findings })
 }
 
-fn filter(query: &Query) -> Result<impl Fn(&Finding) -> bool + '_, Problem> {
-    let (buckets, checks, severities) = (query.texts("bucket"), query.checks()?, query.severities()?);
+fn filter(query: &Query) -> Result<impl Fn(&Finding) -> bool + Send + use<>, Problem> {
+    let (buckets, checks, severities) = (query.texts("bucket").to_vec(), query.checks()?.to_vec(), query.severities()?);
     let (resolutions, selector, block) = (query.resolutions()?, query.selector()?, query.block()?);
     let (min_time, max_time) = (query.time("min_time")?, query.time("max_time")?);
     Ok(move |finding: &Finding| {

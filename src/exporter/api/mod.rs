@@ -38,8 +38,12 @@ const AT_ONCE: usize = 4;
 struct Endpoint {
     path: &'static str,
     parameters: &'static [Parameter],
-    answer: fn(&Published, &Query) -> Result<Vec<u8>, Problem>,
+    /// Understands the parameters, or says what is wrong with them.
+    prepare: fn(&Query) -> Result<Prepared, Problem>,
 }
+
+/// A question that was understood: gives the answer as JSON.
+type Prepared = Box<dyn FnOnce(&Published) -> Result<Vec<u8>, Problem> + Send>;
 
 /// All of them but the description.
 static ENDPOINTS: [&Endpoint; 4] = [&status::ENDPOINT, &findings::ENDPOINT, &streams::ENDPOINT, &blocks::ENDPOINT];
@@ -85,13 +89,14 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let published = site.published();
-    let query = Query::parse(&query, endpoint.parameters)?;
+    // a mistake is one even where the client has an answer already
+    let prepared = (endpoint.prepare)(&Query::parse(&query, endpoint.parameters)?)?;
     let etag = shared.etag(published.number);
     if is_known(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, caching(&etag)).into_response());
     }
     let _permit = shared.at_once.acquire().await.map_err(Problem::internal)?;
-    let body = spawn_blocking(move || (endpoint.answer)(&published, &query)).await.map_err(Problem::internal)??;
+    let body = spawn_blocking(move || prepared(&published)).await.map_err(Problem::internal)??;
     Ok(json(StatusCode::OK, caching(&etag), body))
 }
 

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::Endpoint;
 use super::page::{judged_at, to_json};
 use super::problem::Problem;
 use super::query::Query;
+use super::{Endpoint, Prepared};
 use crate::model::{BucketStatus, BucketSummary, FindingCounts, Published, RequestCounts, TimestampMs};
 
-pub(super) static ENDPOINT: Endpoint = Endpoint { path: "/api/v1/status", parameters: &[], answer };
+pub(super) static ENDPOINT: Endpoint = Endpoint { path: "/api/v1/status", parameters: &[], prepare };
 
 #[derive(Serialize)]
 struct Status<'a> {
@@ -84,7 +84,12 @@ impl Outcomes {
     }
 }
 
-fn answer(published: &Published, _: &Query) -> Result<Vec<u8>, Problem> {
+#[expect(clippy::unnecessary_wraps, reason = "what every endpoint gives")]
+fn prepare(_: &Query) -> Result<Prepared, Problem> {
+    Ok(Box::new(answer))
+}
+
+fn answer(published: &Published) -> Result<Vec<u8>, Problem> {
     let (service, snapshot) = (&published.service, &published.snapshot);
     let summary_of = |name: &str| snapshot.buckets.iter().find(|summary| *summary.bucket == *name);
     let buckets = service.buckets.iter().map(|status| bucket_of(status, summary_of(&status.bucket)));

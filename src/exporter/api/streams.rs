@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Endpoint;
 use super::page::{Page, PageQuery, judged_at, to_json};
 use super::problem::Problem;
 use super::query::{Parameter, Query};
+use super::{Endpoint, Prepared};
 use crate::model::{
-    FindingCounts, Interval, Labels, Published, Resolution, SECOND_MS, Snapshot, StreamSummary, Timeline, TimestampMs,
+    FindingCounts, Interval, Labels, Published, Resolution, SECOND_MS, Selector, Snapshot, StreamSummary, Timeline,
+    TimestampMs,
 };
 
 pub(super) static ENDPOINT: Endpoint = Endpoint {
@@ -20,7 +21,7 @@ pub(super) static ENDPOINT: Endpoint = Endpoint {
         Parameter::one("limit"),
         Parameter::one("cursor"),
     ],
-    answer,
+    prepare,
 };
 
 #[derive(Serialize)]
@@ -63,9 +64,18 @@ struct Said {
     deadline: Option<TimestampMs>,
 }
 
-fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
-    let page: PageQuery<(String, Labels)> = PageQuery::of(query)?;
-    let (buckets, selector) = (query.texts("bucket"), query.selector()?);
+fn prepare(query: &Query) -> Result<Prepared, Problem> {
+    let page = PageQuery::of(query)?;
+    let (buckets, selector) = (query.texts("bucket").to_vec(), query.selector()?);
+    Ok(Box::new(move |published| answer(published, &page, &buckets, selector.as_ref())))
+}
+
+fn answer(
+    published: &Published,
+    page: &PageQuery<(String, Labels)>,
+    buckets: &[String],
+    selector: Option<&Selector>,
+) -> Result<Vec<u8>, Problem> {
     let snapshot = &*published.snapshot;
     let all = || {
         let buckets = snapshot
@@ -73,7 +83,7 @@ fn answer(published: &Published, query: &Query) -> Result<Vec<u8>, Problem> {
             .iter()
             .filter(|bucket| buckets.is_empty() || buckets.iter().any(|wanted| **wanted == *bucket.bucket));
         let streams = buckets.flat_map(|bucket| bucket.streams.iter().map(|stream| (&*bucket.bucket, stream)));
-        streams.filter(|(_, stream)| selector.as_ref().is_none_or(|selector| selector.matches(&stream.labels)))
+        streams.filter(|(_, stream)| selector.is_none_or(|selector| selector.matches(&stream.labels)))
     };
     let is_later = |(bucket, stream): &(&str, &StreamSummary)| {
         page.after.as_ref().is_none_or(|(name, labels)| (*bucket, &*stream.labels) > (name.as_str(), labels))

@@ -255,6 +255,7 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
     let tag = api.get("/api/v1/status").await.headers[header::ETAG].to_str().unwrap().to_owned();
     api.sender.send_replace(Arc::new(Published { number: 8, ..published.clone() }));
     assert_eq!(ask("/api/v1/status", &tag).await, 200);
+    assert_eq!(ask("/api/v1/findings?limit=0", "*").await, 400, "a mistake is one all the same");
     // another process counts from the same number
     let other = Api::of(published);
     assert_ne!(other.get("/api/v1/status").await.headers[header::ETAG], tag.as_str());
