@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use futures::FutureExt;
 use hyper::body::Body;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use super::guard::{self, Guard};
 use super::{Handler, Site, Traffic, api, lifecycle, metrics};
@@ -36,7 +36,7 @@ pub(super) fn router(site: Site, guard: Arc<Guard>, bound: Duration) -> Router {
         .merge(api::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM)))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_FROM).and(metrics::is_worth_compressing)))
         .with_state(site)
         .layer(from_fn(without_body))
         .layer(from_fn_with_state(guard, guard::admit))

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::process_collector::ProcessCollector;
@@ -130,6 +130,18 @@ pub(crate) fn router() -> Router<Site> {
     Router::new().route("/metrics", get(metrics))
 }
 
+/// A longer text costs more to compress, at every scrape, than it costs to send.
+const COMPRESS_UP_TO: usize = 256 * 1024;
+
+/// Marks an answer that is sent as it is.
+#[derive(Clone, Copy, Debug)]
+struct AsItIs;
+
+/// Whether an answer may be compressed.
+pub(crate) fn is_worth_compressing(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<AsItIs>().is_none()
+}
+
 async fn metrics(State(site): State<Site>) -> Response {
     let mut newest = site.exposition.rendered.clone();
     // only the first requests of a process have to wait, and the server bounds how long
@@ -140,7 +152,13 @@ async fn metrics(State(site): State<Site>) -> Response {
     match live(&site.exposition, &site.traffic) {
         Ok(live) => {
             let text = [&*rendered.judged, &*rendered.service, &live].concat();
-            ([(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT))], text).into_response()
+            let is_long = text.len() > COMPRESS_UP_TO;
+            let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT))];
+            let mut response = (headers, text).into_response();
+            if is_long {
+                response.extensions_mut().insert(AsItIs);
+            }
+            response
         }
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");

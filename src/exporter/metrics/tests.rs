@@ -4,8 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 
 use super::*;
+use crate::exporter::guard::Guard;
+use crate::exporter::routes;
 use crate::exporter::sample::{self, NOW};
 use crate::model::{HOUR_MS, MetricsSettings, Snapshot};
 
@@ -287,6 +295,20 @@ fn a_thousand_streams_cost_less_than_three_megabytes() {
         all
     });
     assert_eq!(lines["blockwarden_stream_blocks"], 3_000);
+}
+
+#[tokio::test]
+async fn a_long_text_is_sent_as_it_is() {
+    for (published, compressed) in [(sample::published(), true), (sample::wide(1_000, 1), false)] {
+        let (_sender, site) = sample::site(published);
+        let guard = Arc::new(Guard::new(None).await.unwrap());
+        let router = routes::router(site, guard, Duration::from_secs(60));
+        let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip").body(Body::empty()).unwrap();
+        let response = TowerToHyperService::new(router).call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], TEXT_FORMAT);
+        assert_eq!(response.headers().contains_key(header::CONTENT_ENCODING), compressed);
+    }
 }
 
 #[tokio::test]
