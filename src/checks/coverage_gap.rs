@@ -104,6 +104,7 @@ mod tests {
     use crate::checks::kit::{Kit, Spec, at};
     use crate::checks::policy::StreamPolicy;
     use crate::model::{BlockSource, Interval, MetaState, Parent};
+    use ulid::Ulid;
 
     /// Blocks of `replica` from 0 to `until`, but for the hours 40 to 42.
     fn hole(kit: &mut Kit, replica: &str, until: i64) {
@@ -215,6 +216,30 @@ mod tests {
         assert_eq!(kit.one(CHECK.id).interval, Some(Interval::new(at(2), at(4))));
         kit.edit_meta(result, |meta| meta.parents = Box::new([]));
         kit.none(CHECK.id);
+    }
+
+    #[test]
+    fn a_long_outage_within_a_compacted_block_is_no_reason_to_doubt_the_copy() {
+        let mut kit = Kit::new(61);
+        let eights = |kit: &mut Kit, replica: &str, outage: Option<i64>| {
+            let starts = (0..48).step_by(8).filter(|start| Some(*start) != outage);
+            let parents: Vec<Parent> = starts
+                .map(|start| Parent {
+                    ulid: Ulid::from_parts(0, u128::from(start.unsigned_abs())),
+                    interval: Interval::new(at(start), at(start + 8)),
+                })
+                .collect();
+            let samples = u64::try_from(parents.len()).unwrap() * 8_000;
+            // nobody knows the sources any more
+            let gone = [Ulid::from_parts(0, 99)];
+            kit.add(Spec { samples, parents, ..Spec::compacted(replica, 0, 48, &gone) });
+            kit.fill(replica, 48, 60);
+        };
+        eights(&mut kit, "a", Some(16));
+        let finding = kit.one(CHECK.id);
+        assert_eq!((finding.interval, finding.severity), (Some(Interval::new(at(16), at(24))), Severity::Critical));
+        eights(&mut kit, "b", None);
+        assert_eq!(kit.one(CHECK.id).severity, Severity::Warning);
     }
 
     #[test]

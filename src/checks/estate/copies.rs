@@ -46,17 +46,16 @@ impl Estate<'_> {
         };
         let mut theirs = 0.0;
         for candidate in self.blocks_of(other, resolution) {
-            let interval = candidate.meta.interval;
-            let Some(common) = interval.intersection(block.meta.interval) else {
-                continue;
-            };
-            if candidate.superseded || candidate.meta.hinted {
+            if candidate.superseded
+                || candidate.meta.hinted
+                || candidate.meta.interval.intersection(block.meta.interval).is_none()
+            {
                 continue;
             }
             let Some(samples) = candidate.meta.stats.samples else {
                 return false;
             };
-            theirs += to_f64(samples) * share(common, interval);
+            theirs += to_f64(samples) * share_in_common(candidate, block);
         }
         let ours = to_f64(ours);
         (ours - theirs).abs() * 100.0 <= TOLERATED_PERCENT * ours.max(theirs)
@@ -100,8 +99,12 @@ const fn to_f64(count: u64) -> f64 {
     count as f64
 }
 
-/// The part of `whole` that `part` is.
-fn share(part: Interval, whole: Interval) -> f64 {
+/// The part of what `block` holds that `other` holds, too: an outage within a long block is in neither of them.
+fn share_in_common(block: &Placed<'_>, other: &Placed<'_>) -> f64 {
     let len = |interval: Interval| to_f64(interval.len_ms().unsigned_abs());
-    if whole.is_empty() { 0.0 } else { len(part) / len(whole) }
+    let (held, common) = block.cover.parts().iter().fold((0.0, 0.0), |(held, common), part| {
+        let shared = other.cover.parts().iter().filter_map(|theirs| part.intersection(*theirs));
+        (held + len(*part), common + shared.map(len).sum::<f64>())
+    });
+    if held > 0.0 { common / held } else { 0.0 }
 }
