@@ -1,5 +1,7 @@
 //! Rebuilds the library when an embedded folder changes.
 
 fn main() {
-    println!("cargo:rerun-if-changed=alerts");
+    for folder in ["alerts", "tests/fixtures/demo"] {
+        println!("cargo:rerun-if-changed={folder}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The command line: every command and flag, with its help. `docs/cli.md` is generated from here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -106,6 +107,12 @@ pub enum Command {
     /// configuration again, SIGTERM and SIGINT end the service.
     #[command(after_long_help = WATCH_EXAMPLES, mut_arg("level", |level| level.default_value("info")))]
     Watch(WatchArguments),
+    /// Watch a bucket of real blocks, made on the spot, while things go wrong in it
+    ///
+    /// Makes a week of two clusters in a temporary folder, some of it faulty, and starts the same service as `watch` on
+    /// it. While one looks on, blocks are deleted, damaged and brought back. Needs no network, and writes nowhere else.
+    #[command(mut_arg("level", |level| level.default_value("error")))]
+    Demo(DemoArguments),
     /// Draw what each stream holds over time
     ///
     /// One timeline per stream: its blocks by resolution and compaction level, holes, blocks that are marked for
@@ -291,6 +298,27 @@ pub struct WebArguments {
     /// Allow `POST /-/reload`, which reads the configuration again
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct DemoArguments {
+    /// Where to listen for HTTP
+    ///
+    /// Without it 127.0.0.1:9798, or a free port where that one is taken.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    pub listen_address: Option<String>,
+    /// Put everything into this folder, which is empty or not there yet, and keep it
+    ///
+    /// Without it a temporary folder is used and removed at the end.
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
+    /// Time between two events of the story
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub pace: Duration,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArguments,
 }
 
 /// `coverage`

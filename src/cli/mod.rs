@@ -4,6 +4,7 @@ mod arguments;
 mod completions;
 mod config_check;
 mod coverage;
+mod demo;
 mod explain;
 mod judge;
 mod logging;
@@ -31,6 +32,7 @@ pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyh
     match &arguments.command {
         Command::Scan(arguments) => scan::run(arguments, environment, page),
         Command::Watch(arguments) => watch::run(arguments, environment),
+        Command::Demo(arguments) => demo::run(arguments, environment, page),
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),
         Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
         Command::Explain(arguments) => explain::run(arguments, page),

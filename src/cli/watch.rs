@@ -100,7 +100,7 @@ fn default_state(environment: &Environment) -> State {
 }
 
 /// Reads the same configuration again.
-fn loader(source: &SourceArguments, environment: &Environment) -> Loader {
+pub(super) fn loader(source: &SourceArguments, environment: &Environment) -> Loader {
     let (source, environment) = (source.clone(), environment.clone());
     Arc::new(move || {
         let configured =

@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("notify", &["model", "alerting", "catalogue", "ledger"]),
     ("exporter", &["model", "catalogue"]),
     ("engine", &["*"]),
-    ("cli", &["model", "engine", "catalogue", "config"]),
+    ("cli", &["model", "engine", "catalogue", "config", "tsdb"]),
 ];
 
 /// The modules that tie everything together: the map, the program and the build script.
