@@ -33,7 +33,7 @@ async fn open(watch: &Watch, what: &str, seconds: u64, expected: &[&str]) -> See
     .await
 }
 
-/// The same, by the second pass that ends from now on: the first may have begun before what was done.
+/// The same, by the second pass that ends after `before`: the first may have begun earlier.
 async fn soon(watch: &Watch, what: &str, before: &Seen, expected: &[&str]) -> Seen {
     let seen = open(watch, what, SOON, expected).await;
     let passes = seen.scans - before.scans;
@@ -41,6 +41,7 @@ async fn soon(watch: &Watch, what: &str, before: &Seen, expected: &[&str]) -> Se
     seen
 }
 
+/// What it says once something was done, whether it has seen that yet or not.
 async fn now(watch: &Watch) -> Seen {
     until("the service answers", SOON, async || watch.look().await).await
 }
@@ -48,14 +49,14 @@ async fn now(watch: &Watch) -> Seen {
 /// Somebody removes a block that is needed, with all its objects.
 pub(crate) async fn block_deleted(stack: &Stack, watch: &Watch) {
     let block = compacted(stack, 1).await;
-    let before = now(watch).await;
     let taken = stack.bucket.take_block(&block.ulid).await;
+    let before = now(watch).await;
     let seen = soon(watch, "a block is deleted", &before, &["block_vanished critical", "coverage_gap critical"]).await;
     assert_eq!(seen.finding("block_vanished")["block"], *block.ulid);
     notified(stack, &["BlockwardenBlockVanished", "BlockwardenCoverageGap"]).await;
 
-    let before = now(watch).await;
     stack.bucket.bring_back(taken).await;
+    let before = now(watch).await;
     soon(watch, "the block is brought back", &before, &[]).await;
     notified(stack, &[]).await;
 }
@@ -77,13 +78,13 @@ async fn notified(stack: &Stack, expected: &[&str]) {
 pub(crate) async fn index_removed(stack: &Stack, watch: &Watch) {
     let block = compacted(stack, 2).await;
     let key = format!("{}/index", block.ulid);
-    let before = now(watch).await;
     let body = stack.bucket.take(&key).await;
+    let before = now(watch).await;
     let seen = soon(watch, "an index is removed", &before, &["missing_object critical"]).await;
     assert_eq!(seen.finding("missing_object")["object"], *key);
 
-    let before = now(watch).await;
     stack.bucket.put(&key, body).await;
+    let before = now(watch).await;
     soon(watch, "the index is put back", &before, &[REWRITTEN]).await;
 }
 
@@ -91,24 +92,24 @@ pub(crate) async fn index_removed(stack: &Stack, watch: &Watch) {
 pub(crate) async fn segment_truncated(stack: &Stack, watch: &Watch) {
     let block = compacted(stack, 0).await;
     let key = format!("{}/chunks/000001", block.ulid);
-    let before = now(watch).await;
     let body = stack.bucket.get(&key).await.unwrap();
     stack.bucket.put(&key, body.slice(..body.len() / 2)).await;
+    let before = now(watch).await;
     let expected = ["object_mutated critical", REWRITTEN, "size_mismatch critical"];
     let seen = soon(watch, "a segment is truncated", &before, &expected).await;
     assert_eq!(seen.finding("size_mismatch")["object"], *key);
 
-    let before = now(watch).await;
     stack.bucket.put(&key, body).await;
+    let before = now(watch).await;
     soon(watch, "the segment is whole again", &before, &[REWRITTEN]).await;
 }
 
 /// Somebody marks a block that is needed, and takes the mark away as the remedy says. Then nobody deletes it.
 pub(crate) async fn marked_by_hand(stack: &mut Stack, watch: &Watch) -> Saved {
     let block = compacted(stack, 1).await;
-    let before = now(watch).await;
     mark(stack, &block, "--details=by hand");
     let deleted_at = history::now_ms() + i64::try_from(DELETE_DELAY_SECONDS + 10).unwrap() * 1_000;
+    let before = now(watch).await;
     let seen = soon(watch, "a block is marked", &before, &["deletion_unreplaced critical", REWRITTEN]).await;
     let finding = seen.finding("deletion_unreplaced");
     assert_eq!(finding["block"], *block.ulid);
@@ -117,8 +118,8 @@ pub(crate) async fn marked_by_hand(stack: &mut Stack, watch: &Watch) -> Saved {
     assert!(remedy.contains("stop the compactor") && remedy.contains(&command), "{remedy}");
 
     stack.compactor = None;
-    let before = now(watch).await;
     mark(stack, &block, "--remove");
+    let before = now(watch).await;
     soon(watch, "the mark is removed", &before, &[REWRITTEN]).await;
     stack.start_compactor().await;
     Saved { block, deleted_at }
@@ -172,8 +173,8 @@ pub(crate) async fn sidecar_stopped(stack: &mut Stack, watch: &Watch, saved: &Sa
 
 /// The storage does not answer. Nothing is said of the data, neither that it is well nor that it is not.
 pub(crate) async fn storage_stopped(stack: &mut Stack, watch: &Watch) {
-    let before = now(watch).await;
     stack.minio = None;
+    let before = now(watch).await;
     soon(watch, "the storage is gone", &before, &["bucket_unreachable warning", REWRITTEN]).await;
     stack.start_minio().await;
     let before = now(watch).await;

@@ -14,7 +14,7 @@ use crate::stack::{BLOCK_SECONDS, DELETE_DELAY_SECONDS, Stack};
 use crate::wait::until;
 
 /// `interval` of the bucket, in seconds.
-pub(crate) const INTERVAL_SECONDS: u64 = 2;
+pub(crate) const INTERVAL_SECONDS: u64 = 3;
 /// `checks.upload_lag.warning`, in block ranges. However short blocks are, the sidecar looks for them every 30 s only.
 pub(crate) const LAG_RANGES: u64 = 5;
 
@@ -53,11 +53,13 @@ impl Seen {
 impl Watch {
     /// Starts it, and waits until it has tried its bucket once.
     pub(crate) async fn start(stack: &Stack) -> Self {
+        // a pass that tries a dead storage again and again takes some seconds, which with such an interval looks stalled
         let config = format!(
             "buckets:\n  - objstore_config_file: objstore.yaml\n    interval: {INTERVAL_SECONDS}s\n    \
              consistency_delay: 5s\n    delete_delay: {DELETE_DELAY_SECONDS}s\nretention: {{raw: 0s}}\nstreams:\n  \
              - match: '{{cluster=\"eu1\"}}'\n    expected: true\n    block_range: {BLOCK_SECONDS}s\n    \
-             local_retention: 15d\nchecks:\n  upload_lag: {{warning: {LAG_RANGES}, critical: {}}}\n",
+             local_retention: 15d\nchecks:\n  upload_lag: {{warning: {LAG_RANGES}, critical: {}}}\n  \
+             scan_stalled: {{after_intervals: 10}}\n",
             2 * LAG_RANGES
         );
         fs::write(stack.path().join("blockwarden.yaml"), config).unwrap();
