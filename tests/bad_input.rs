@@ -60,6 +60,19 @@ fn a_thanos_file_with_mistakes() {
 }
 
 #[test]
+fn a_web_configuration_with_mistakes() {
+    let desk = Desk::new();
+    desk.write("bucket.yml", "type: FILESYSTEM\nconfig:\n  directory: bucket\n");
+    desk.write("blockwarden.yml", "buckets:\n  - objstore_config_file: bucket.yml\nweb:\n  config_file: web.yml\n");
+    desk.write("web.yml", "basic_auth_users:\n  admin: sentinel\ntls: {}\n");
+    for command in [["config", "check"].as_slice(), &["watch", "--web.listen-address", "127.0.0.1:0"]] {
+        let ran = desk.run(&[command, &["--config", "blockwarden.yml"]].concat());
+        refused(&ran, &[&["web.yml:2:3", "bcrypt"], &["web.yml:3:1", "tls"]]);
+        assert!(!ran.stderr.contains("sentinel"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_configuration_with_mistakes_in_two_files() {
     let desk = Desk::new();
     desk.write("bucket.yml", "type: S3\nconfig:\n  bucket: metrics\n  endpoint: s3.example.org\n  regoin: eu\n");

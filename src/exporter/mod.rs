@@ -95,6 +95,8 @@ pub struct Hooks {
     pub reload: mpsc::Sender<ReloadReply>,
     /// Whether the service does its work; otherwise says what is wrong. Has to be quick.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Called about once a second for as long as the server can still do something.
+    pub alive: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl fmt::Debug for Hooks {

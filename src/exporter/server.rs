@@ -24,6 +24,9 @@ const BACKLOG: u32 = 1024;
 /// After an error that the next attempt would meet again, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(1);
+
 /// Threads that answer; the work of an answer is small, and the machine has other things to do.
 const THREADS: usize = 2;
 
@@ -121,6 +124,8 @@ impl Server {
         };
         // ends with its last reader, which is the router
         tokio::spawn(self.renderer.run());
+        // on the threads that answer: where they are stuck, so is this
+        let alive = tokio::spawn(beat(Arc::clone(&self.site.hooks.alive)));
         let connections = Connections::new(self.bounds.connections, Arc::clone(&self.site.traffic));
         let shared = Arc::new(Shared {
             router: routes::router(self.site, Arc::clone(&self.guard), self.bounds.answer),
@@ -135,6 +140,7 @@ impl Server {
             () = accept(&listener, &connections, &shared, &tasks) => {}
             () = self.guard.follow(self.bounds.web_poll) => {}
         }
+        alive.abort();
         drop(listener);
         tasks.close();
         if timeout(self.bounds.grace, tasks.wait()).await.is_err() {
@@ -160,6 +166,14 @@ impl Server {
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("web-main".to_owned()).spawn(serve).map_err(ExporterError::Threads)
+    }
+}
+
+/// Says again and again that there is life in here.
+async fn beat(alive: Arc<dyn Fn() + Send + Sync>) {
+    loop {
+        alive();
+        sleep(BEAT).await;
     }
 }
 

@@ -61,7 +61,7 @@ impl Service {
             assert!(found != Err("panic".to_owned()), "as the test wants it");
             found
         };
-        let hooks = Hooks { reload, health: Arc::new(look) };
+        let hooks = Hooks { reload, health: Arc::new(look), alive: Arc::new(|| ()) };
         let server = bind(options, receiver, hooks).await.unwrap();
         let address = server.local_addr();
         let stop = CancellationToken::new();

@@ -110,7 +110,11 @@ impl Service {
             let vigil = Arc::clone(&vigil);
             move || vigil.health()
         };
-        let hooks = Hooks { reload: reload.clone(), health: Arc::new(health) };
+        let alive = {
+            let pulse = vigil.pulse("web server");
+            move || pulse.expects(STUCK)
+        };
+        let hooks = Hooks { reload: reload.clone(), health: Arc::new(health), alive: Arc::new(alive) };
         let server = exporter::bind(web, published.clone(), hooks).await?;
         let address = server.local_addr();
 
