@@ -8,6 +8,7 @@ mod dashboards;
 mod files;
 mod generated;
 mod imports;
+mod install;
 mod promtool;
 mod purity;
 mod queries;
