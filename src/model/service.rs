@@ -121,7 +121,7 @@ pub struct LedgerStatus {
     pub failure: Option<String>,
     /// Commits that went well, and that failed.
     pub commits: (u64, u64),
-    /// Bytes of the file.
+    /// Bytes of the file and of what is written ahead of it.
     pub bytes: u64,
 }
 

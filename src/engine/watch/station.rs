@@ -2,6 +2,7 @@
 //! which it happens, so that a test can step it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -178,7 +179,7 @@ impl Station {
     pub fn published(&mut self) -> Arc<Published> {
         self.number = self.number.saturating_add(1);
         let path = self.core.memory.path();
-        let bytes = path.and_then(|path| std::fs::metadata(path).ok()).map_or(0, |metadata| metadata.len());
+        let bytes = path.map_or(0, bytes_of);
         let ledger = LedgerStatus {
             path: path.map(|path| path.display().to_string()),
             failure: self.core.memory.failure().map(str::to_owned),
@@ -263,4 +264,12 @@ impl Station {
             self.core.set_schedule(name, schedule);
         }
     }
+}
+
+/// The ledger with what is written ahead of it, in bytes.
+fn bytes_of(ledger: &Path) -> u64 {
+    let mut ahead = ledger.as_os_str().to_owned();
+    ahead.push("-wal");
+    let files = [ledger, Path::new(&ahead)].map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
+    files.iter().sum()
 }
