@@ -88,7 +88,7 @@ impl Drop for Supervised {
     }
 }
 
-/// CLOCK_MONOTONIC, as systemd compares it.
+/// `CLOCK_MONOTONIC`, as systemd compares it.
 fn monotonic_usec() -> i128 {
     let now = sd_notify::NotifyState::monotonic_usec_now().unwrap().to_string();
     now.strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap()
