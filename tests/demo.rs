@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Much more than anything takes, and less than anybody waits.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The program, and what it has said.
 struct Demo {
