@@ -27,7 +27,7 @@ mod retention_list;
 mod retention_overdue;
 mod retention_premature;
 mod retention_unsafe;
-mod scan_stalled;
+pub mod scan_stalled;
 mod scope;
 mod size_mismatch;
 mod stream_missing;

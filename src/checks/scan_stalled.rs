@@ -1,7 +1,7 @@
 //! Passes over a bucket do not end any more, so that whatever happens to it from now on goes unnoticed.
 
 use super::scope::moment;
-use super::{Check, Param, ParamValue, Scope};
+use super::{Check, Param, ParamValue, Policy, Scope};
 use crate::model::{Finding, Severity, format_duration_ms};
 
 const AFTER: Param = Param {
@@ -13,6 +13,17 @@ const AFTER: Param = Param {
 pub(super) static CHECK: Check =
     Check { id: "scan_stalled", needs: &[], severity: Severity::Warning, params: &[AFTER], run };
 
+/// For how long, in ms, no pass over a bucket may end.
+pub fn allowed_ms(policy: &Policy, bucket: &str) -> i64 {
+    match policy.param(CHECK.id, &AFTER, None) {
+        ParamValue::Count(intervals) => {
+            let intervals = i64::try_from(intervals).unwrap_or(i64::MAX);
+            policy.bucket(bucket).interval_ms.saturating_mul(intervals)
+        }
+        ParamValue::DurationMs(_) | ParamValue::Ratio(_) => i64::MAX,
+    }
+}
+
 fn run(scope: &Scope<'_>) -> Vec<Finding> {
     // a single pass has no schedule
     let Some(schedule) = scope.schedule else {
@@ -21,7 +32,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
     let interval_ms = scope.estate.bucket_policy.interval_ms;
     let last = schedule.finished.unwrap_or(schedule.since);
     let silent_ms = scope.judged_at.since(last);
-    if silent_ms <= interval_ms.saturating_mul(scope.count(&AFTER)) {
+    if silent_ms <= allowed_ms(scope.estate.policy, &scope.estate.view.bucket) {
         return Vec::new();
     }
     let since = match schedule.finished {

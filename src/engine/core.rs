@@ -9,7 +9,7 @@ use ulid::Ulid;
 use super::cycle::EngineError;
 use super::judge::{judge, sort_findings};
 use super::memory::Memory;
-use crate::checks::{Policy, ledger_failing};
+use crate::checks::{Policy, ledger_failing, scan_stalled};
 use crate::discover::{self, Ambient, Bucket, Limits, Progress, ScanOptions};
 use crate::model::{
     BlockChange, BucketPast, BucketSettings, BucketSummary, BucketView, Environment, Finding, FindingChange,
@@ -233,13 +233,16 @@ impl Core {
             || self.world.buckets.values().any(incomplete)
     }
 
-    /// A bucket whose passes have not ended for over an interval, so that it may stall.
-    pub(super) fn may_stall(&self, now: TimestampMs) -> bool {
-        let stalled = |past: &BucketPast| past.findings.values().any(|open| open.check == "scan_stalled");
-        self.past.buckets.values().any(stalled)
-            || self.world.schedules.iter().any(|(name, schedule)| {
-                now.since(schedule.finished.unwrap_or(schedule.since)) > self.policy.bucket(name).interval_ms
-            })
+    /// A bucket has stalled and nobody has said so yet.
+    pub(super) fn has_stalled(&self, now: TimestampMs) -> bool {
+        let is_told = |name: &Arc<str>| {
+            let past = self.past.buckets.get(name);
+            past.is_some_and(|past| past.findings.values().any(|open| open.check == "scan_stalled"))
+        };
+        self.world.schedules.iter().any(|(name, schedule)| {
+            let silent_ms = now.since(schedule.finished.unwrap_or(schedule.since));
+            silent_ms > scan_stalled::allowed_ms(&self.policy, name) && !is_told(name)
+        })
     }
 
     /// Gets ready for a pass; `None` for a bucket that is not configured. With `may_rewind`, a time before the newest

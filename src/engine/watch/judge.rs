@@ -2,6 +2,7 @@
 //! or the disk happens here and so delays nobody who serves the network.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +36,8 @@ pub(super) enum Event {
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     inbox: mpsc::Sender<Event>,
+    /// A reminder waits: another one would say nothing new.
+    reminded: Arc<AtomicBool>,
 }
 
 impl Judge {
@@ -46,9 +49,11 @@ impl Judge {
         ambient: Ambient,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (inbox, events) = mpsc::channel(WAITING);
-        let work = move || run(station, events, &publish, &pulse, &ambient);
+        let reminded = Arc::new(AtomicBool::new(false));
+        let judge = Self { inbox, reminded: Arc::clone(&reminded) };
+        let work = move || run(station, events, &publish, &reminded, &pulse, &ambient);
         let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(work)?;
-        Ok((Self { inbox }, thread))
+        Ok((judge, thread))
     }
 
     /// Says that a pass is due; `None` where the bucket is not configured any more, or the judge is gone.
@@ -64,9 +69,14 @@ impl Judge {
         self.inbox.send(Event::Ended { seen: Box::new(seen), took_ms, next_ms }).await.unwrap_or_default();
     }
 
-    /// Says that time goes by. A judge that is busy needs no reminder.
+    /// Says that time goes by. A judge that is busy needs no more than one reminder.
     pub(super) fn tick(&self) {
-        self.inbox.try_send(Event::Tick).unwrap_or_default();
+        if self.reminded.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.inbox.try_send(Event::Tick).is_err() {
+            self.reminded.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Goes on with another configuration.
@@ -82,6 +92,7 @@ fn run(
     mut station: Station,
     mut events: mpsc::Receiver<Event>,
     publish: &watch::Sender<Arc<Published>>,
+    reminded: &AtomicBool,
     pulse: &Pulse,
     ambient: &Ambient,
 ) {
@@ -96,6 +107,8 @@ fn run(
         // what has come together is judged together
         while let Some(event) = next {
             match event {
+                // who has gone has been told to stop
+                Event::Due { reply, .. } if reply.is_closed() => {}
                 Event::Due { bucket, reply } => {
                     let pass = station.begin(&bucket, ambient.now());
                     shown = true;
@@ -106,7 +119,10 @@ fn run(
                     station.take_in(*pass, ambient.now(), took_ms, next_ms);
                     seen = true;
                 }
-                Event::Tick => shown |= station.tick(ambient.now()),
+                Event::Tick => {
+                    reminded.store(false, Ordering::Relaxed);
+                    shown |= station.tick(ambient.now());
+                }
                 Event::Reload { configured, reply } => {
                     reloaded.push((station.reload(*configured, ambient.now()), reply));
                     shown = true;

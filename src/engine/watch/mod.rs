@@ -87,6 +87,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A loop that is not heard of for this long is stuck: its thread is busy with something that never ends.
 const STUCK: Duration = Duration::from_mins(2);
 
+/// For the web server to end, where all else took its time.
+const WEB_GRACE: Duration = Duration::from_secs(2);
+
 /// Reloads that wait at most; those that wait together are answered together.
 const RELOADS: usize = 32;
 
@@ -190,9 +193,9 @@ impl Service {
         if !joined(self.judging, deadline).await {
             left.push("the judge");
         }
-        // the last to go: who asks meanwhile is answered
+        // the last to go: who asks meanwhile is answered. It needs a moment even where the others took all the time
         self.web_stop.cancel();
-        if !joined(self.web, deadline).await {
+        if !joined(self.web, deadline.max(Instant::now() + WEB_GRACE)).await {
             left.push("the web server");
         }
         left

@@ -22,6 +22,13 @@ use crate::model::{
 /// Between two judgements that nothing new was seen for, in ms: what is judged by the time alone is no finer.
 const REJUDGE_MS: i64 = 10_000;
 
+/// A judgement that nothing new was seen for waits for so many times what the last one took, so that the judge has time
+/// for what is new however large the estate; but no longer than [`LONGEST_REST_MS`].
+const REST: u64 = 20;
+
+/// See [`REST`].
+const LONGEST_REST_MS: u64 = 30_000;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Station {
@@ -34,6 +41,8 @@ pub struct Station {
     ready: bool,
     last_judgement: Option<TimestampMs>,
     judgements: Durations,
+    /// What the last judgement took.
+    took_ms: u64,
     reloads: ReloadStatus,
     metrics: Arc<MetricsSettings>,
 }
@@ -65,6 +74,7 @@ impl Station {
             ready: false,
             last_judgement: None,
             judgements: Durations::default(),
+            took_ms: 0,
             reloads: ReloadStatus { refused: None, last_success: now, counts: (1, 0) },
             metrics: Arc::new(metrics),
         };
@@ -131,7 +141,8 @@ impl Station {
     pub(super) fn judge(&mut self, now: TimestampMs) {
         let watch = Instant::now();
         self.snapshot = Arc::new(self.core.judge(now));
-        self.judgements.add(u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX));
+        self.took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.judgements.add(self.took_ms);
         self.last_judgement = Some(now);
     }
 
@@ -140,8 +151,9 @@ impl Station {
         let since = self.last_judgement.map_or(i64::MAX, |last| now.since(last));
         let interval = self.buckets.values().map(|status| status.interval_ms).min().unwrap_or(REJUDGE_MS);
         // a clock that was set back must not hold judgements up until it gets there again
-        let due = since >= REJUDGE_MS.min(interval) || since < 0;
-        if !due || !(self.core.depends_on_time() || self.core.may_stall(now)) {
+        let rest_ms = i64::try_from(self.took_ms.saturating_mul(REST).min(LONGEST_REST_MS)).unwrap_or(i64::MAX);
+        let due = since >= REJUDGE_MS.min(interval).max(rest_ms) || since < 0;
+        if !due || !(self.core.depends_on_time() || self.core.has_stalled(now)) {
             return false;
         }
         self.judge(now);

@@ -302,7 +302,7 @@ async fn a_long_text_is_sent_as_it_is() {
     for (published, compressed) in [(sample::published(), true), (sample::wide(1_000, 1), false)] {
         let (_sender, site) = sample::site(published);
         let guard = Arc::new(Guard::new(None).await.unwrap());
-        let router = routes::router(site, guard, Duration::from_secs(60));
+        let router = routes::router(site, guard, Duration::from_mins(1));
         let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip").body(Body::empty()).unwrap();
         let response = TowerToHyperService::new(router).call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
