@@ -2,23 +2,26 @@
 
 use super::scope::moment;
 use super::{Check, Param, ParamValue, Policy, Scope};
-use crate::model::{Finding, Severity, format_duration_ms};
+use crate::model::{Finding, SECOND_MS, Severity, format_duration_ms};
 
 const AFTER: Param = Param {
     name: "after_intervals",
     default: ParamValue::Count(3),
-    help: "so many intervals of the bucket without a pass that ended are too many",
+    help: "so many intervals of the bucket, and at least 15 s, without a pass that ended are too many",
 };
 
 pub(super) static CHECK: Check =
     Check { id: "scan_stalled", needs: &[], severity: Severity::Warning, params: &[AFTER], run };
+
+/// However short the interval: a pass over a storage that does not answer retries for some seconds before it ends.
+const LEAST_MS: i64 = 15 * SECOND_MS;
 
 /// For how long, in ms, no pass over a bucket may end.
 pub fn allowed_ms(policy: &Policy, bucket: &str) -> i64 {
     match policy.param(CHECK.id, &AFTER, None) {
         ParamValue::Count(intervals) => {
             let intervals = i64::try_from(intervals).unwrap_or(i64::MAX);
-            policy.bucket(bucket).interval_ms.saturating_mul(intervals)
+            policy.bucket(bucket).interval_ms.saturating_mul(intervals).max(LEAST_MS)
         }
         ParamValue::DurationMs(_) | ParamValue::Ratio(_) => i64::MAX,
     }
@@ -57,6 +60,7 @@ fn run(scope: &Scope<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::BucketPolicy;
     use crate::checks::kit::{Kit, at};
     use crate::model::{Listing, MINUTE_MS, Schedule};
 
@@ -85,6 +89,18 @@ mod tests {
                     assert!(finding.message.contains(words), "{}", finding.message);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_interval_of_seconds_allows_for_retries() {
+        let mut kit = Kit::healthy(49);
+        let demands = BucketPolicy { interval_ms: SECOND_MS, ..BucketPolicy::default() };
+        kit.policy.buckets.insert("thanos".into(), demands);
+        for (seconds, count) in [(15, 0), (16, 1)] {
+            let finished = Some(at(49).minus(seconds * SECOND_MS));
+            kit.schedule = Some(Schedule { since: at(40), finished, scanning_since: None });
+            assert_eq!(kit.run(CHECK.id).len(), count, "{seconds}");
         }
     }
 
