@@ -122,6 +122,7 @@ const SECTIONS: [(&str, &[Metric]); 3] = [
             Metric::ConfigLastReloadSuccessful,
             Metric::ConfigLastReloadSuccessTimestamp,
             Metric::ConfigReloads,
+            Metric::Tasks,
             Metric::HttpRequests,
             Metric::HttpConnections,
             Metric::HttpConnectionsRefused,

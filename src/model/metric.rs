@@ -198,6 +198,8 @@ pub enum Metric {
     ConfigLastReloadSuccessTimestamp,
     /// How often it was read.
     ConfigReloads,
+    /// What runs at once.
+    Tasks,
     /// Requests that were answered.
     HttpRequests,
     /// Connections that are open.
@@ -208,7 +210,7 @@ pub enum Metric {
 
 impl Metric {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Findings,
         Self::BucketBlocks,
         Self::BucketObjects,
@@ -240,6 +242,7 @@ impl Metric {
         Self::ConfigLastReloadSuccessTimestamp,
         Self::ConfigReloads,
         Self::BuildInfo,
+        Self::Tasks,
         Self::HttpRequests,
         Self::HttpConnections,
         Self::HttpConnectionsRefused,
@@ -420,6 +423,9 @@ impl Metric {
                  refused.",
             ),
             Self::BuildInfo => gauge("blockwarden_build_info", &[MetricLabel::Version], "1, with the version."),
+            Self::Tasks => {
+                gauge("blockwarden_tasks", NONE, "Asynchronous tasks that are alive, those of the web server included.")
+            }
             Self::HttpRequests => counter(
                 "blockwarden_http_requests_total",
                 &[MetricLabel::Code, MetricLabel::Handler],

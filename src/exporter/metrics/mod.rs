@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -38,6 +39,8 @@ struct Rendered {
 pub(crate) struct Exposition {
     rendered: watch::Receiver<Option<Rendered>>,
     process: Registry,
+    /// Of whoever publishes.
+    engine: Option<Handle>,
 }
 
 /// Keeps an [`Exposition`] up to date.
@@ -47,14 +50,16 @@ pub(crate) struct Renderer {
     rendered: watch::Sender<Option<Rendered>>,
 }
 
-/// An exposition of what is published, and what keeps it up to date.
+/// An exposition of what is published, and what keeps it up to date. To be called where the engine runs, whose tasks it
+/// counts.
 pub(crate) fn exposition(published: watch::Receiver<Arc<Published>>) -> (Exposition, Renderer) {
     let (sender, receiver) = watch::channel(None);
     let process = Registry::new();
     if let Err(error) = process.register(Box::new(ProcessCollector::for_self())) {
         tracing::warn!(%error, "metrics of the process cannot be had");
     }
-    (Exposition { rendered: receiver, process }, Renderer { published, rendered: sender })
+    let engine = Handle::try_current().ok();
+    (Exposition { rendered: receiver, process, engine }, Renderer { published, rendered: sender })
 }
 
 impl Renderer {
@@ -120,6 +125,13 @@ fn live(exposition: &Exposition, traffic: &Traffic) -> Result<String, prometheus
     }
     families.set(Metric::HttpConnections, &[], number_of(traffic.open_connections()));
     families.set(Metric::HttpConnectionsRefused, &[], number_of(traffic.refused_connections()));
+    let tasks: usize = exposition
+        .engine
+        .iter()
+        .chain(&Handle::try_current().ok())
+        .map(|runtime| runtime.metrics().num_alive_tasks())
+        .sum();
+    families.set(Metric::Tasks, &[], number_of(u64::try_from(tasks).unwrap_or(u64::MAX)));
     let mut text = families.into_text()?;
     TextEncoder::new().encode_utf8(&exposition.process.gather(), &mut text)?;
     Ok(text)
