@@ -16,17 +16,17 @@
 mod support;
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use serde_json::Value;
 use support::estate::Estate;
-use support::s3_server::{BUCKET, COUNTS_PATH, Counts, S3Server};
+use support::s3_server::{BUCKET, Counts};
+use support::served::{self, Server, cpu_of_children, status_of};
 use tokio::time::Instant;
 
 /// The bounds for 1,000 streams of 100 blocks.
@@ -57,69 +57,25 @@ fn main() -> ExitCode {
     bench(streams, per_stream, arguments.iter().any(|argument| argument == "--peer"))
 }
 
-/// The other process: serves until standard input ends, which it does when the parent is gone, however it went.
+/// The other process.
 fn serve(address: &str, streams: u64, per_stream: u64) {
     let estate = Estate::new(u32::try_from(streams).unwrap(), per_stream);
-    let at = estate.at();
-    let objects = estate.objects();
-    let server = S3Server::start_on(address, Arc::new(estate), false);
-    println!("{} {at} {objects}", server.address());
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    let facts = format!("{} {}", estate.at(), estate.objects());
+    served::serve(address, Arc::new(estate), &facts);
 }
 
-/// The other process as its parent sees it.
-struct Server {
-    process: Child,
-    address: String,
-    /// When the estate is healthy.
-    at: String,
-    objects: u64,
+fn start_server(address: &str, streams: u64, per_stream: u64) -> Server {
+    let (streams, per_stream) = (streams.to_string(), per_stream.to_string());
+    Server::start(&["--serve", address, "--streams", &streams, "--per-stream", &per_stream])
 }
 
-impl Server {
-    fn start(address: &str, streams: u64, per_stream: u64) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--serve", address, "--streams", &streams.to_string(), "--per-stream", &per_stream.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        Self { process, address: words[0].into(), at: words[1].into(), objects: words[2].parse().unwrap() }
-    }
-
-    fn counts(&self) -> Counts {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {COUNTS_PATH} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let numbers: Vec<u64> =
-            answer.lines().last().unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
-        Counts { list: numbers[0], get: numbers[1], head: numbers[2] }
-    }
-
-    fn cpu(&self) -> Duration {
-        cpu_of(&format!("/proc/{}/stat", self.process.id()), 13)
-    }
+/// When the estate is healthy.
+fn at(server: &Server) -> &str {
+    &server.facts[0]
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        self.process.wait().unwrap();
-    }
-}
-
-/// User and system time from `/proc/<pid>/stat`, whose fields from `first` on (counted from 0) are the two, in ticks
-/// of 10 ms.
-fn cpu_of(path: &str, first: usize) -> Duration {
-    let stat = std::fs::read_to_string(path).unwrap();
-    // the name of the program, in parentheses, may hold blanks
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    let ticks = rest.split(' ').skip(first - 2).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
-    Duration::from_millis(ticks.sum::<u64>() * 10)
+fn objects(server: &Server) -> u64 {
+    server.facts[1].parse().unwrap()
 }
 
 /// What one run of a program cost.
@@ -136,10 +92,10 @@ fn measure(server: &Server, command: &mut Command) -> (Cost, Vec<u8>) {
     let counts = server.counts();
     let server_cpu = server.cpu();
     // time of children that have been waited for
-    let cpu = cpu_of("/proc/self/stat", 15);
+    let cpu = cpu_of_children();
     let began = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
+    let process = child.id();
     let mut stdout = child.stdout.take().unwrap();
     let (sender, output) = mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -151,7 +107,7 @@ fn measure(server: &Server, command: &mut Command) -> (Cost, Vec<u8>) {
     let mut peak_resident = 0;
     let (bytes, ended) = loop {
         // the high-water mark only grows, so that the last reading is the peak but for what the last 20 ms added
-        peak_resident = high_water_mark(&status).unwrap_or(peak_resident);
+        peak_resident = status_of(process, "VmHWM").unwrap_or(peak_resident);
         match output.recv_timeout(Duration::from_millis(20)) {
             Ok(ended) => break ended,
             Err(error) => assert_eq!(error, RecvTimeoutError::Timeout, "the thread that waits for the program is gone"),
@@ -161,18 +117,12 @@ fn measure(server: &Server, command: &mut Command) -> (Cost, Vec<u8>) {
     let now = server.counts();
     let cost = Cost {
         wall: ended - began,
-        cpu: cpu_of("/proc/self/stat", 15).saturating_sub(cpu),
+        cpu: cpu_of_children().saturating_sub(cpu),
         server_cpu: server.cpu().saturating_sub(server_cpu),
         peak_resident,
         counts: Counts { list: now.list - counts.list, get: now.get - counts.get, head: now.head - counts.head },
     };
     (cost, bytes)
-}
-
-fn high_water_mark(status: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(status).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().unwrap() * 1_024)
 }
 
 /// What was asked for, and what did not hold.
@@ -199,7 +149,7 @@ impl Report {
         let state = folder.join("ledger.db");
         let mut command = Command::new(env!("CARGO_BIN_EXE_blockwarden"));
         command.arg("scan").arg("--objstore.config-file").arg(&config).arg("--state").arg(&state);
-        command.args(["--output", "json", "--at", &server.at]);
+        command.args(["--output", "json", "--at", at(server)]);
         let (cost, output) = measure(server, &mut command);
         let document: Value = serde_json::from_slice(&output).expect("one JSON document");
         let summary = &document["summary"];
@@ -207,16 +157,16 @@ impl Report {
         self.require(counts["list"] == cost.counts.list, || format!("{title}: {counts} is not {:?}", cost.counts));
         self.require(counts["get"] == cost.counts.get, || format!("{title}: {counts} is not {:?}", cost.counts));
         self.require(counts["head"] == cost.counts.head, || format!("{title}: {counts} is not {:?}", cost.counts));
-        self.require(summary["objects"] == server.objects, || format!("{title}: summary is {summary}"));
+        self.require(summary["objects"] == objects(server), || format!("{title}: summary is {summary}"));
         let findings = &summary["findings"];
         self.require(findings["critical"] == 0 && findings["warning"] == 0, || {
             let worst = document["findings"].as_array().and_then(|all| all.first()).cloned().unwrap_or_default();
             format!("{title}: healthy data, and yet {findings}, such as {worst}")
         });
-        let lists = server.objects.div_ceil(PAGE) + PARTS;
+        let lists = objects(server).div_ceil(PAGE) + PARTS;
         self.require(cost.counts.list <= lists, || format!("{title}: {:?}, at most {lists} LIST", cost.counts));
         let ledger = std::fs::metadata(&state).unwrap().len();
-        row(title, server.objects, &cost, &format!("{} MB", ledger / 1_000_000));
+        row(title, objects(server), &cost, &format!("{} MB", ledger / 1_000_000));
         cost
     }
 }
@@ -242,14 +192,14 @@ fn bench(streams: u64, per_stream: u64, peer: bool) -> ExitCode {
 
     let small = {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start("127.0.0.1:0", streams.div_ceil(10), per_stream);
+        let server = start_server("127.0.0.1:0", streams.div_ceil(10), per_stream);
         let small = report.scan("a tenth, first scan", &server, folder.path());
         report.scan("a tenth, second scan", &server, folder.path());
         small
     };
 
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start("127.0.0.1:0", streams, per_stream);
+    let server = start_server("127.0.0.1:0", streams, per_stream);
     let first = report.scan("first scan", &server, folder.path());
     report.require(first.wall <= FIRST_SCAN, || format!("the first scan took {:?}", first.wall));
     // by processor time, which does not depend on what else the machine does
@@ -267,7 +217,7 @@ fn bench(streams: u64, per_stream: u64, peer: bool) -> ExitCode {
     // the same bucket at the same address two hours later: one block more in each stream
     let address = server.address.clone();
     drop(server);
-    let server = Server::start(&address, streams, per_stream + 1);
+    let server = start_server(&address, streams, per_stream + 1);
     let cost = report.scan("two hours later", &server, folder.path());
     report.require(cost.counts.get == streams, || format!("{streams} new blocks, and yet {:?}", cost.counts));
     later.push(cost);

@@ -164,6 +164,19 @@ impl Estate {
     /// `streams` with `per_stream` blocks each, at least [`LEAST_PER_STREAM`]. One block more per stream is the same
     /// estate two hours later, as long as `per_stream - LEAST_PER_STREAM` does not come to a multiple of three.
     pub(crate) fn new(streams: u32, per_stream: u64) -> Self {
+        Self::from_base(BASE, streams, per_stream)
+    }
+
+    /// The same, moved by whole steps of two hours so that it is healthy at `now` and stays so for the next 50 minutes.
+    pub(crate) fn healthy_at(now: TimestampMs, streams: u32, per_stream: u64) -> Self {
+        // nothing has settled yet of what was uploaded last, which does no harm
+        let soon = now.plus(30 * MINUTE_MS);
+        let step = Span::TwoHours.ms();
+        let later = soon.since(Self::new(1, per_stream).at).div_euclid(step) * step;
+        Self::from_base(BASE.plus(later), streams, per_stream)
+    }
+
+    fn from_base(base: TimestampMs, streams: u32, per_stream: u64) -> Self {
         let more = i64::try_from(per_stream.checked_sub(LEAST_PER_STREAM).unwrap()).unwrap();
         let (fortnights, two_hours) = (more / 3, 13 + more % 3);
         let mut blocks = Vec::new();
@@ -177,14 +190,14 @@ impl Estate {
                     }
                 }
             };
-            add(Span::Fortnight, 3, BASE.0 - fortnights * Span::Fortnight.ms(), fortnights);
-            add(Span::TwoDays, 2, BASE.0, 6);
-            add(Span::EightHours, 1, BASE.0 + 12 * DAY_MS, 3);
-            add(Span::TwoHours, 1, BASE.0 + 13 * DAY_MS, two_hours);
+            add(Span::Fortnight, 3, base.0 - fortnights * Span::Fortnight.ms(), fortnights);
+            add(Span::TwoDays, 2, base.0, 6);
+            add(Span::EightHours, 1, base.0 + 12 * DAY_MS, 3);
+            add(Span::TwoHours, 1, base.0 + 13 * DAY_MS, two_hours);
         }
         blocks.sort_unstable_by_key(|block| block.ulid);
         // the newest blocks end two_hours * 2h after this; they were cut an hour later and have settled
-        let at = BASE.plus(13 * DAY_MS + two_hours * Span::TwoHours.ms() + HOUR_MS + 35 * MINUTE_MS);
+        let at = base.plus(13 * DAY_MS + two_hours * Span::TwoHours.ms() + HOUR_MS + 35 * MINUTE_MS);
         Self { blocks, at }
     }
 

@@ -57,6 +57,16 @@ impl Memory {
         self.0.write().unwrap().insert(key.to_owned(), stored);
     }
 
+    /// Stores all objects whose key begins with `prefix` once more, under another one.
+    pub(crate) fn copy(&self, prefix: &str, other: &str, modified: TimestampMs) {
+        let mut objects = self.0.write().unwrap();
+        let range = objects.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let found = range.map_while(|(key, stored)| Some((key.strip_prefix(prefix)?, stored)));
+        let copies: Vec<(String, Stored)> =
+            found.map(|(rest, stored)| (format!("{other}{rest}"), Stored { modified, ..stored.clone() })).collect();
+        objects.extend(copies);
+    }
+
     /// Lists an object with another size, as if it had been cut.
     pub(crate) fn resize(&self, key: &str, size: u64) {
         self.0.write().unwrap().get_mut(key).unwrap().size = size;

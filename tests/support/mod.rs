@@ -4,3 +4,4 @@ pub(crate) mod estate;
 pub(crate) mod memory;
 pub(crate) mod program;
 pub(crate) mod s3_server;
+pub(crate) mod served;
