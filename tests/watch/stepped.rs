@@ -82,6 +82,14 @@ fn passes_that_do_not_end_are_told() {
 }
 
 #[test]
+fn a_view_that_grows_old_is_no_stream_that_lags() {
+    let estate = Estate::with(&steady());
+    let mut steps = Steps::over(&estate, "01-03T01:30");
+    steps.step("01-03T01:30");
+    assert_eq!(loud(&steps.station.wait_until(at("01-04T01:30"))), ["warning scan_stalled"]);
+}
+
+#[test]
 fn a_restart_shows_what_was_open_before_anybody_has_looked() {
     let blocks = steady();
     let estate = Estate::with(&blocks);

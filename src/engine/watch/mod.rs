@@ -249,6 +249,7 @@ impl Fleet {
                     bucket: Arc::clone(bucket),
                     interval,
                     first: first.min(interval),
+                    silence: rounds::SILENCE,
                     judge: self.judge.clone(),
                     pulse: self.vigil.pulse(&format!("rounds over {bucket}")),
                     ambient: self.ambient.clone(),

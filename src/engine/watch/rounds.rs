@@ -16,9 +16,8 @@ use crate::engine::core::{Pass, Seen};
 /// A loop that is awake is heard of at least this often.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// A pass that makes no progress for this long is given up. No request goes on for longer than three minutes, its
-/// retries included, but a local folder may hang for ever.
-const SILENCE: Duration = Duration::from_mins(5);
+/// No request goes on for longer than three minutes, its retries included, but a local folder may hang for ever.
+pub(super) const SILENCE: Duration = Duration::from_mins(5);
 
 /// The rounds over one bucket.
 #[derive(Debug)]
@@ -27,6 +26,8 @@ pub(super) struct Rounds {
     pub(super) interval: Duration,
     /// Until the first pass.
     pub(super) first: Duration,
+    /// A pass that makes no progress for this long is given up.
+    pub(super) silence: Duration,
     pub(super) judge: Judge,
     pub(super) pulse: Pulse,
     pub(super) ambient: Ambient,
@@ -91,8 +92,8 @@ impl Rounds {
             let current = activity.0.load(Ordering::Relaxed);
             if current != count {
                 (count, moved) = (current, now);
-            } else if now.duration_since(moved) > SILENCE {
-                let why = format!("the pass made no progress for {} s and was given up", SILENCE.as_secs());
+            } else if now.duration_since(moved) > self.silence {
+                let why = format!("the pass made no progress for {} s and was given up", self.silence.as_secs());
                 return Some(id.given_up(why));
             }
         }
@@ -143,7 +144,57 @@ impl Progress for Activity {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
+    use super::super::station::Station;
+    use super::super::vigil::Vigil;
     use super::*;
+    use crate::config::{self, ObjstoreSource};
+    use crate::discover::{Limits, install_crypto};
+    use crate::engine::{Job, State, clock};
+    use crate::model::{Environment, Listing, TimestampMs};
+
+    #[tokio::test]
+    async fn a_pass_that_makes_no_progress_is_given_up_and_one_that_is_not_wanted_is_dropped() {
+        install_crypto();
+        // takes connections and never answers
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let objstore = format!(
+            "{{type: S3, config: {{bucket: b, endpoint: {}, insecure: true, access_key: a, secret_key: b}}}}",
+            silent.local_addr().unwrap()
+        );
+        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default()).unwrap();
+        let job = Job {
+            buckets: config.buckets,
+            policy: config.policy,
+            state: State::Memory,
+            environment: Environment::default(),
+            limits: Limits::default(),
+        };
+        let now = TimestampMs(1_767_225_600_000);
+        let mut station = Station::open(job, config.metrics, &clock::ambient(), now).unwrap();
+        let bucket: Arc<str> = "b".into();
+        let passes = [(); 2].map(|()| station.begin(&bucket, now).unwrap());
+        let vigil = Vigil::new();
+        let (publish, _published) = watch::channel(station.published());
+        let (judge, _thread) = Judge::start(station, publish, vigil.pulse("judge"), clock::ambient()).unwrap();
+        let stop = CancellationToken::new();
+        let rounds = Rounds {
+            bucket,
+            interval: Duration::from_mins(5),
+            first: Duration::ZERO,
+            silence: Duration::from_millis(100),
+            judge,
+            pulse: vigil.pulse("rounds"),
+            ambient: clock::ambient(),
+            stop: stop.clone(),
+        };
+        let [first, second] = passes;
+        let seen = rounds.watch_over(first).await.unwrap();
+        assert!(matches!(&seen.view.listing, Listing::Unknown { why } if why.contains("no progress")), "{seen:?}");
+        stop.cancel();
+        assert!(rounds.watch_over(second).await.is_none());
+    }
 
     #[test]
     fn slots_that_went_by_are_not_made_up_for() {
