@@ -39,7 +39,7 @@ pub(crate) fn begin(memory: Arc<Memory>, estate: &Estate, streams: u32) {
             marked.push_back(old);
             if step % 6 == 0 {
                 // a stream that lives for a moment; that it was there is remembered, so there are only so many
-                let only = rewrite(&memory, &live[stream][0], step + (1 << 40), Some(step / 6 % SHORT_LIVED));
+                let only = rewrite(&memory, &live[0][0], step + (1 << 40), Some(step / 6 % SHORT_LIVED));
                 mark(&memory, &only);
                 marked.push_back(only);
             }
