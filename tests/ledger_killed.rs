@@ -142,7 +142,7 @@ fn step(number: i64) -> (BucketView, Transition) {
         let fingerprint = finding(number - 1).fingerprint();
         findings.push(FindingChange::Ended { bucket: bucket.clone(), fingerprint, end: FindingEnd::Resolved });
     }
-    (view, Transition { at, buckets: BTreeMap::from([(bucket, changes)]), findings })
+    (view, Transition { at, buckets: BTreeMap::from([(bucket, changes)]), findings, ..Transition::default() })
 }
 
 fn finding(number: i64) -> Finding {

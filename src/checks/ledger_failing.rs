@@ -22,7 +22,8 @@ pub fn finding(bucket: &Arc<str>, why: &str) -> Finding {
         severity: CHECK.severity,
         interval: None,
         message: format!(
-            "the ledger cannot be used, so vanished blocks, changed objects and lossy compactions go unnoticed: {why}"
+            "the ledger cannot be used, so blocks that vanish, objects that change and lossy compactions may go unnoticed, \
+             at the latest after a restart: {why}"
         ),
         remedy:
             "free space or mend the rights of the file that `--state` names; a damaged file can be moved away, the \

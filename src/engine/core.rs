@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::cycle::EngineError;
-use super::judge::{judge, sort_findings};
+use super::judge::{judge, reopen, sort_findings};
 use super::memory::Memory;
 use crate::checks::{Policy, ledger_failing, scan_stalled};
 use crate::discover::{self, Ambient, Bucket, Limits, Progress, ScanOptions};
@@ -33,8 +33,8 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     world: World,
     past: Past,
-    /// Changes of findings whose commit failed.
-    unsaved: Vec<FindingChange>,
+    /// Changes of findings that are in no ledger yet, each with its time.
+    unsaved: Vec<(TimestampMs, FindingChange)>,
     /// Tells a bucket from one of the same name that was configured before it.
     generation: u64,
     /// Findings that open and end are logged.
@@ -119,6 +119,8 @@ impl Pass {
 pub(super) struct Replaced {
     /// New, or reached in another way than before: passes have to begin anew.
     pub(super) started: Vec<Arc<str>>,
+    /// Among them those in the same place as before: what was seen of them stays seen.
+    pub(super) in_place: Vec<Arc<str>>,
     /// As before.
     pub(super) kept: Vec<Arc<str>>,
 }
@@ -166,20 +168,34 @@ impl Core {
                 .map_err(|source| EngineError::Bucket { bucket: settings.name.to_string(), source })?;
             replaced.started.push(Arc::clone(&settings.name));
             self.generation = self.generation.saturating_add(1);
-            let key = settings.ledger_key();
-            let generation = self.generation;
-            opened.push(Source { settings, key, bucket, generation, fresh: false, summary: None, complete: None });
+            let mut source = Source {
+                key: settings.ledger_key(),
+                bucket,
+                generation: self.generation,
+                fresh: false,
+                summary: None,
+                complete: None,
+                settings,
+            };
+            if let Some(before) = self.sources.get(&source.settings.name).filter(|before| before.key == source.key) {
+                // reached with other credentials, say: until a pass says otherwise, what is known is known
+                replaced.in_place.push(Arc::clone(&source.settings.name));
+                (source.fresh, source.summary, source.complete) =
+                    (before.fresh, before.summary.clone(), before.complete.clone());
+            }
+            opened.push(source);
         }
         self.sources.retain(|name, _| replaced.kept.contains(name));
         for source in opened {
-            // what was seen of it before is in the ledger
-            self.forget(&source.settings.name);
+            if !replaced.in_place.contains(&source.settings.name) {
+                self.forget(&source.settings.name);
+            }
             self.sources.insert(Arc::clone(&source.settings.name), source);
         }
         self.world.buckets.retain(|name, _| self.sources.contains_key(name));
         self.world.schedules.retain(|name, _| self.sources.contains_key(name));
         self.past.buckets.retain(|name, _| self.sources.contains_key(name));
-        self.unsaved.retain(|change| self.sources.contains_key(bucket_of(change)));
+        self.unsaved.retain(|(_, change)| self.sources.contains_key(bucket_of(change)));
         Ok(replaced)
     }
 
@@ -250,8 +266,14 @@ impl Core {
     pub(super) fn begin(&mut self, name: &Arc<str>, now: TimestampMs, may_rewind: bool) -> Option<Pass> {
         if self.memory.recover() {
             tracing::warn!("there is a sound ledger again: from here on that counts");
+            self.unsaved.clear();
             for past in self.past.buckets.values_mut() {
-                *past = BucketPast::default();
+                // what is open stays open: it is what the new ledger begins with
+                let findings = std::mem::take(&mut past.findings);
+                let opened =
+                    findings.values().filter_map(|open| Some((open.since, FindingChange::Opened(reopen(open)?))));
+                self.unsaved.extend(opened);
+                *past = BucketPast { findings, ..BucketPast::default() };
             }
         }
         let source = self.sources.get(name)?;
@@ -289,7 +311,8 @@ impl Core {
             }
             return Ok(());
         }
-        let loaded = self.memory.load(key, &pass.name, pass.at)?;
+        let view = self.sources.get(&pass.name).and_then(|source| source.complete.as_deref());
+        let loaded = self.memory.load(key, &pass.name, pass.at, view)?;
         pass.known = loaded.known;
         pass.past = loaded.past;
         Ok(())
@@ -341,10 +364,11 @@ impl Core {
         transition.buckets.retain(|name, _| fresh(name));
         if self.memory.writes && !self.rewound {
             self.remember(&transition);
-            transition.findings = merged(std::mem::take(&mut self.unsaved), transition.findings);
+            transition.earlier = std::mem::take(&mut self.unsaved);
             if let Err(error) = self.commit(&transition) {
                 let why = self.memory.cannot_write(&error);
-                self.unsaved = transition.findings;
+                self.unsaved = transition.earlier;
+                self.unsaved.extend(transition.findings.into_iter().map(|change| (now, change)));
                 if let Some(bucket) = self.world.buckets.keys().next()
                     && self.past.ledger_failure.is_none()
                 {
@@ -359,7 +383,8 @@ impl Core {
 
     fn commit(&mut self, transition: &Transition) -> Result<(), crate::ledger::LedgerError> {
         // a bucket whose view is in the ledger already is there for its findings alone
-        let changed: BTreeSet<&Arc<str>> = transition.findings.iter().map(bucket_of).collect();
+        let earlier = transition.earlier.iter().map(|(_, change)| change);
+        let changed: BTreeSet<&Arc<str>> = earlier.chain(&transition.findings).map(bucket_of).collect();
         let placeholders: Vec<(&str, BucketView)> = self
             .sources
             .iter()
@@ -444,20 +469,6 @@ fn bucket_of(change: &FindingChange) -> &Arc<str> {
         FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
         FindingChange::Ended { bucket, .. } => bucket,
     }
-}
-
-/// Older changes that were not committed before newer ones. They can be written in this order whatever the ledger has:
-/// to open what is open changes it, and to end what is not open does nothing.
-fn merged(mut older: Vec<FindingChange>, newer: Vec<FindingChange>) -> Vec<FindingChange> {
-    let fingerprint = |change: &FindingChange| match change {
-        FindingChange::Opened(finding) | FindingChange::Updated(finding) => finding.fingerprint(),
-        FindingChange::Ended { fingerprint, .. } => fingerprint.clone(),
-    };
-    let replaced: BTreeSet<String> =
-        newer.iter().filter(|change| matches!(change, FindingChange::Updated(_))).map(fingerprint).collect();
-    older.retain(|change| !replaced.contains(&fingerprint(change)) || matches!(change, FindingChange::Ended { .. }));
-    older.extend(newer);
-    older
 }
 
 /// Compacted blocks that are new need what the ledger holds of their sources, however long those are gone.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::checks::estate::Estate;
+use crate::checks::estate::{Estate, Gone};
 use crate::checks::{ALL, Check, Policy, Scope, condense, missing_objects};
 use crate::model::{
-    BlockSpan, BucketPast, BucketSummary, BucketTransition, BucketView, Evidence, Finding, FindingChange, FindingEnd,
-    Listing, Need, OpenFinding, Past, Resolution, RetentionSeen, Schedule, Snapshot, StreamPast, StreamSummary,
-    Timeline, TimestampMs, Transition, World,
+    BlockSpan, BucketPast, BucketSummary, BucketTransition, BucketView, EndReason, Evidence, Finding, FindingChange,
+    FindingEnd, Listing, Need, OpenFinding, Past, Resolution, RetentionSeen, Schedule, Snapshot, StreamPast,
+    StreamSummary, Timeline, TimestampMs, Transition, World,
 };
 
 /// Judges everything that was observed. A bucket without a complete listing keeps its open findings; so does a check
@@ -52,15 +52,26 @@ const fn as_of(view: &BucketView, now: TimestampMs) -> TimestampMs {
     }
 }
 
-/// Whether the facts that the check rests on are all known for this bucket.
-fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past) -> bool {
+/// Whether the facts that the finding rests on are all known now, so that not finding it again means something.
+fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past, open: &OpenFinding) -> bool {
     check.needs.iter().all(|need| match need {
         Need::Pass => !matches!(estate.view.listing, Listing::Awaited),
         Need::Listing => estate.view.listing.is_complete(),
         Need::Metas => estate.knows_all_metas(),
         Need::Marks => estate.knows_all_marks(),
-        Need::Ledger => !past.unread,
+        Need::Ledger => (!past.unread && reaches_back(estate, open)) || is_back(estate, open),
     })
+}
+
+/// The ledger reaches back to when the finding was opened. One that was begun anew does not know what was there before;
+/// but what has expired since then no longer matters.
+fn reaches_back(estate: &Estate<'_>, open: &OpenFinding) -> bool {
+    estate.past.first_scan.is_some_and(|first| first <= open.since) || is_expired(estate, open)
+}
+
+/// A block that vanished is there again, which can be seen without a past.
+fn is_back(estate: &Estate<'_>, open: &OpenFinding) -> bool {
+    open.check == "block_vanished" && open.subject.block.is_some_and(|block| estate.view.blocks.contains_key(&block))
 }
 
 fn run_checks(
@@ -106,7 +117,7 @@ fn merge_findings(
         let check = ALL.iter().find(|check| check.id == open.check);
         let enabled = check.filter(|check| estate.policy.is_enabled(check.id, open.subject.stream.as_deref()));
         match enabled {
-            Some(check) if !has_facts(check, estate, past) => {
+            Some(check) if !has_facts(check, estate, past, open) => {
                 snapshot.findings.push(keep(check, open));
             }
             still => {
@@ -123,6 +134,11 @@ fn merge_findings(
         transition.findings.push(FindingChange::Opened(finding.clone()));
         snapshot.findings.push(finding);
     }
+}
+
+/// An open finding as it was last judged; `None` for a check that this version no longer has.
+pub(super) fn reopen(open: &OpenFinding) -> Option<Finding> {
+    ALL.iter().find(|check| check.id == open.check).map(|check| keep(check, open))
 }
 
 /// An open finding whose facts are unknown now, as it was last judged.
@@ -146,23 +162,39 @@ fn keep(check: &'static Check, open: &OpenFinding) -> Finding {
 
 /// By what a finding that is no longer found has ended.
 fn how_it_ended(estate: &Estate<'_>, open: &OpenFinding) -> FindingEnd {
-    let Some(labels) = &open.subject.stream else {
-        return FindingEnd::Resolved;
-    };
-    let resolution = open.subject.resolution.unwrap_or_default();
-    let horizon = estate.horizon(labels, resolution);
-    let expired = open.interval.is_some_and(|interval| horizon.is_some_and(|horizon| interval.end <= horizon));
     // the same moment at which `upload_lag` gives the stream up
-    let silent = estate.stream(labels).and_then(|stream| stream.newest_raw);
-    let retire_after = estate.policy.retire_after_ms(labels);
-    let retired = silent.is_some_and(|newest| estate.now.since(newest) > retire_after);
-    if expired {
+    let retired = open.subject.stream.as_ref().filter(|_| open.check == "upload_lag").is_some_and(|labels| {
+        let silent = estate.stream(labels).and_then(|stream| stream.newest_raw);
+        silent.is_some_and(|newest| estate.now.since(newest) > estate.policy.retire_after_ms(labels))
+    });
+    if is_expired(estate, open) {
         FindingEnd::Expired
-    } else if retired && open.check == "upload_lag" {
+    } else if retired {
         FindingEnd::Retired
+    } else if is_lost(estate, open) {
+        FindingEnd::Lost
     } else {
         FindingEnd::Resolved
     }
+}
+
+/// Retention has let go of what the finding is about.
+fn is_expired(estate: &Estate<'_>, open: &OpenFinding) -> bool {
+    open.subject.stream.as_ref().is_some_and(|labels| {
+        let horizon = estate.horizon(labels, open.subject.resolution.unwrap_or_default());
+        open.interval.is_some_and(|interval| horizon.is_some_and(|horizon| interval.end <= horizon))
+    })
+}
+
+/// The finding was about a block that is gone now, and neither retention nor another block accounts for that.
+fn is_lost(estate: &Estate<'_>, open: &OpenFinding) -> bool {
+    let gone = open.subject.block.and_then(|block| estate.gone.iter().find(|gone| gone.ulid == block));
+    // what never was a block is cleared away by the compactor, as it should be
+    let is_block = |gone: &&Gone<'_>| gone.past.meta.is_some();
+    open.check != "block_vanished"
+        && gone
+            .filter(is_block)
+            .is_some_and(|gone| !matches!(estate.end_reason(gone), EndReason::Superseded | EndReason::Expired))
 }
 
 /// What the ledger has to learn of this pass, beside the blocks themselves.

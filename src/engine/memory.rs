@@ -127,11 +127,11 @@ impl Memory {
         matches!(self.trouble, Some(Trouble::Damaged(_)))
     }
 
-    /// The file, where there is one.
+    /// The file that is written, where there is one.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.state {
-            State::File(path) | State::Preferred(path) => Some(path),
-            State::Memory => None,
+            State::File(path) | State::Preferred(path) if !self.is_unread() => Some(path),
+            State::File(_) | State::Preferred(_) | State::Memory => None,
         }
     }
 
@@ -141,7 +141,7 @@ impl Memory {
         if !self.is_unread() {
             return false;
         }
-        let State::File(path) = &self.state else { return false };
+        let (State::File(path) | State::Preferred(path)) = &self.state else { return false };
         match Ledger::open(path, Access::Write).and_then(|ledger| ledger.check().map(|()| ledger)) {
             Ok(ledger) => {
                 self.ledger = ledger;
@@ -157,10 +157,17 @@ impl Memory {
         self.ledger.newest_scan(key)
     }
 
-    /// What is known of a bucket.
-    pub(super) fn load(&self, key: &str, name: &Arc<str>, now: TimestampMs) -> Result<Loaded, LedgerError> {
+    /// What is known of a bucket; what `view` holds as well is shared with it.
+    pub(super) fn load(
+        &self,
+        key: &str,
+        name: &Arc<str>,
+        now: TimestampMs,
+        view: Option<&BucketView>,
+    ) -> Result<Loaded, LedgerError> {
         // an interner of its own: one that lives as long as the service would keep what is long gone
-        let loaded = self.ledger.load(key, name, now, &mut Interner::default())?;
+        let mut interner = view.map_or_else(Interner::default, Interner::of);
+        let loaded = self.ledger.load(key, name, now, &mut interner)?;
         Ok(loaded.unwrap_or_default())
     }
 
@@ -187,7 +194,9 @@ impl Memory {
     /// Keeps a cycle.
     pub(super) fn commit(&mut self, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), LedgerError> {
         self.ledger.commit(views, transition)?;
-        self.commits.0 = self.commits.0.saturating_add(1);
+        if !self.is_unread() {
+            self.commits.0 = self.commits.0.saturating_add(1);
+        }
         if matches!(self.trouble, Some(Trouble::Unwritable(_))) {
             self.trouble = None;
         }

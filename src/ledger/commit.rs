@@ -96,7 +96,8 @@ fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition:
             write_changes(&transaction, bucket, changes, transition.at, &mut ids.metas)?;
         }
     }
-    for change in &transition.findings {
+    let earlier = transition.earlier.iter().map(|(at, change)| (*at, change));
+    for (at, change) in earlier.chain(transition.findings.iter().map(|change| (transition.at, change))) {
         let name = match change {
             FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
             FindingChange::Ended { bucket, .. } => bucket,
@@ -107,10 +108,10 @@ fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition:
         };
         match change {
             FindingChange::Opened(finding) | FindingChange::Updated(finding) => {
-                findings::write_open(&transaction, bucket, finding, transition.at)?;
+                findings::write_open(&transaction, bucket, finding, at)?;
             }
             FindingChange::Ended { fingerprint, end, .. } => {
-                findings::write_end(&transaction, bucket, fingerprint, *end, transition.at)?;
+                findings::write_end(&transaction, bucket, fingerprint, *end, at)?;
             }
         }
     }

@@ -51,7 +51,10 @@ impl<'a> Metas<'a> {
         }
         let problems: Option<Vec<MetaProblem>> = columns::optional_json(row, first + 20)?;
         let meta = match row.get(first + 1)? {
-            Some(labels) => Some(Arc::new(self.read_meta(row, first, directory, labels, interner)?)),
+            Some(labels) => {
+                let meta = self.read_meta(row, first, directory, labels, interner)?;
+                Some(interner.meta(directory, meta))
+            }
             None => None,
         };
         Ok(Some(MetaState::Read { meta, problems: problems.unwrap_or_default().into() }))

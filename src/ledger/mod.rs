@@ -85,6 +85,9 @@ impl Ledger {
     /// Opens the file at `path`. [`LedgerError::Locked`] says that another process writes: open it with
     /// [`Access::Read`] then.
     pub fn open(path: &Path, access: Access) -> Result<Self, LedgerError> {
+        // one file has one lease, whatever link leads to it; one that is not there yet has its own name
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = real.as_path();
         let cannot_open = |source: std::io::Error| LedgerError::Open { path: path.to_owned(), source: source.into() };
         let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let lease = match access {

@@ -123,7 +123,7 @@ pub(super) fn view(at: TimestampMs, blocks: impl IntoIterator<Item = BlockView>)
 }
 
 pub(super) fn transition(at: TimestampMs, changes: BucketTransition) -> Transition {
-    Transition { at, buckets: BTreeMap::from([("thanos".into(), changes)]), findings: Vec::new() }
+    Transition { at, buckets: BTreeMap::from([("thanos".into(), changes)]), ..Transition::default() }
 }
 
 pub(super) fn load(ledger: &Ledger, now: TimestampMs) -> Loaded {
@@ -395,7 +395,7 @@ pub(super) fn finding(bucket: &str, block: Option<u64>, message: &str) -> Findin
 fn findings_open_change_and_end_and_follow_their_bucket_to_a_new_name() {
     let mut ledger = Ledger::in_memory().unwrap();
     let change = |ledger: &mut Ledger, view: &BucketView, findings: Vec<FindingChange>| {
-        let transition = Transition { at: view.observed_at, buckets: BTreeMap::new(), findings };
+        let transition = Transition { at: view.observed_at, findings, ..Transition::default() };
         ledger.commit(&[(KEY, view)], &transition)
     };
     let (first, second) = (finding("thanos", Some(1), "gone"), finding("thanos", None, "gone"));
@@ -438,7 +438,7 @@ fn findings_open_change_and_end_and_follow_their_bucket_to_a_new_name() {
         fingerprint: finding("archive", None, "").fingerprint(),
         end: FindingEnd::Unwatched,
     };
-    let mut nobody = Transition { at: T0.plus(3), buckets: BTreeMap::new(), findings: vec![unwatched] };
+    let mut nobody = Transition { at: T0.plus(3), findings: vec![unwatched], ..Transition::default() };
     ledger.commit(&[], &nobody).unwrap();
     assert_eq!(ledger.buckets().unwrap()[0].open_findings, 0);
     assert_eq!(count(&ledger, "findings WHERE end IN ('resolved', 'unwatched')"), 2);

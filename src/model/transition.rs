@@ -14,6 +14,8 @@ pub struct Transition {
     pub at: TimestampMs,
     /// Per bucket, by name. Buckets whose listing is unknown have no entry but may have findings.
     pub buckets: BTreeMap<Arc<str>, BucketTransition>,
+    /// Changes of findings that were judged before, each with its time, oldest first, and are in no ledger yet.
+    pub earlier: Vec<(TimestampMs, FindingChange)>,
     /// Changes of findings, by bucket's name.
     pub findings: Vec<FindingChange>,
 }
@@ -64,6 +66,8 @@ pub enum FindingEnd {
     Retired,
     /// Its bucket is no longer configured.
     Unwatched,
+    /// What it was about is gone, unhealed.
+    Lost,
 }
 
 impl FindingEnd {
@@ -74,6 +78,7 @@ impl FindingEnd {
             Self::Expired => "expired",
             Self::Retired => "retired",
             Self::Unwatched => "unwatched",
+            Self::Lost => "lost",
         }
     }
 }

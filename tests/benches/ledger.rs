@@ -125,7 +125,11 @@ fn transition_of(view: &BucketView) -> Transition {
         lineage: view.blocks.values().map(lineage).collect(),
         ..BucketTransition::default()
     };
-    Transition { at: view.observed_at, buckets: BTreeMap::from([(view.bucket.clone(), changes)]), findings: Vec::new() }
+    Transition {
+        at: view.observed_at,
+        buckets: BTreeMap::from([(view.bucket.clone(), changes)]),
+        ..Transition::default()
+    }
 }
 
 fn timed<T>(what: &str, run: impl FnOnce() -> T) -> T {

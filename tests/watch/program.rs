@@ -172,8 +172,10 @@ fn what_keeps_it_from_starting_is_said_and_ends_it_with_2() {
     let (estate, _) = estate();
     let first = Running::start(command(estate.folder()).args(["--state", "ledger.db"]));
     let taken = first.address.to_string();
+    std::os::unix::fs::symlink("ledger.db", estate.folder().join("link.db")).unwrap();
     for (arguments, expected) in [
         (vec!["--state", "ledger.db"], "another process writes to the ledger"),
+        (vec!["--state", "link.db"], "another process writes to the ledger"),
         (vec!["--state", "nowhere/ledger.db"], "cannot open the ledger"),
         (vec!["--state", "other.db", "--web.listen-address", &taken], "cannot listen on"),
         (vec!["--state", "other.db", "--web.config.file", "none.yaml"], "none.yaml"),

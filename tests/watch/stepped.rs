@@ -4,7 +4,7 @@ use std::fs;
 
 use blockwarden::model::Published;
 
-use crate::shapes::{Block, Estate, Stream};
+use crate::shapes::{Block, Estate, Mark, Stream};
 use crate::steps::{Steps, at, loud};
 
 fn steady() -> Vec<Block> {
@@ -79,6 +79,70 @@ fn passes_that_do_not_end_are_told() {
     assert!(stalled.snapshot.findings[0].message.contains("none is under way"), "{:?}", stalled.snapshot.findings);
     assert_eq!(loud(&steps.step("01-03T01:47")), [""; 0]);
     assert_eq!(steps.ends(), ["scan_stalled resolved"]);
+}
+
+#[test]
+fn what_is_lost_does_not_end_as_healed() {
+    let blocks = steady();
+    let newest = &blocks[blocks.len() - 3..];
+    let estate = Estate::with(&blocks);
+    let mut steps = Steps::over(&estate, "01-03T01:30");
+    steps.step("01-03T01:30");
+    for block in newest {
+        estate.mark(block, Mark::Deletion, "01-03T01:31");
+    }
+    assert_eq!(loud(&steps.step("01-03T01:35")), ["critical deletion_unreplaced"; 3]);
+    estate.delete(newest);
+    // the newest data that is there is what counts
+    let published = steps.step("01-03T01:40");
+    assert_eq!(loud(&published), ["critical upload_lag"]);
+    assert_eq!(published.snapshot.buckets[0].streams[0].lag_ms, Some(at("01-03T01:40").since(at("01-02T18:00"))));
+    assert_eq!(steps.ends(), ["deletion_unreplaced lost"; 3]);
+}
+
+#[test]
+fn a_block_that_was_never_whole_and_goes_is_lost_too() {
+    let blocks = steady();
+    let estate = Estate::with(&blocks);
+    estate.delete_object(&blocks[6], "index");
+    let mut steps = Steps::over(&estate, "01-03T01:30");
+    assert_eq!(loud(&steps.step("01-03T01:30")), ["critical missing_object"]);
+    estate.delete(&blocks[6..7]);
+    assert_eq!(loud(&steps.step("01-03T01:35")), ["critical coverage_gap"]);
+    assert_eq!(steps.ends(), ["missing_object lost"]);
+}
+
+#[test]
+fn other_credentials_do_not_make_a_bucket_another_one() {
+    let estate = Estate::new();
+    let with_key = |key: &str| {
+        let objstore = format!(
+            "type: S3\nconfig: {{bucket: b, endpoint: \"127.0.0.1:1\", insecure: true, max_retries: 1, access_key: a, secret_key: {key}}}\n"
+        );
+        fs::write(estate.folder().join("objstore.yaml"), objstore).unwrap();
+    };
+    let yaml = "buckets:\n- objstore_config_file: objstore.yaml\n";
+    with_key("one");
+    blockwarden::engine::install_crypto();
+    let mut steps = Steps::with(estate.folder(), yaml, "01-03T01:30");
+    assert_eq!(loud(&steps.step("01-03T01:30")), ["warning bucket_unreachable"]);
+    with_key("two");
+    let configured = steps.reload(yaml);
+    let reloaded = steps.station.reload(Ok(configured), at("01-03T01:31")).unwrap();
+    assert_eq!((reloaded.started.len(), reloaded.kept.len()), (1, 0), "passes begin anew");
+    let published = steps.station.published();
+    assert_eq!(loud(&published), ["warning bucket_unreachable"]);
+    assert_eq!(published.service.buckets[0].scans.failed, 1, "and its figures go on");
+}
+
+#[test]
+fn a_process_that_stood_still_has_not_stalled() {
+    let estate = Estate::with(&steady());
+    let mut steps = Steps::over(&estate, "01-03T01:30");
+    steps.step("01-03T01:30");
+    steps.station.stood_still(at("01-03T05:00"));
+    assert_eq!(loud(&steps.station.wait_until(at("01-03T05:01"))), [""; 0]);
+    assert_eq!(loud(&steps.station.wait_until(at("01-03T05:16"))), ["warning scan_stalled"]);
 }
 
 #[test]

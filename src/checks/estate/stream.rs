@@ -78,7 +78,8 @@ pub(super) fn work_out(estate: &Estate<'_>, stream: &Stream) -> WorkedOut {
         derived: produced == 0 && remembered.is_none(),
         ruler: produced > 0 && ruled == produced,
         coverage: coverage.collect(),
-        newest_raw: newest.max(remembered.map(|past| past.newest_max_time)),
+        // what is gone lags; only of a stream without any raw block left it is asked when the last one ended
+        newest_raw: newest.or(remembered.map(|past| past.newest_max_time)),
         live_since: raw.iter().filter(|block| is_live(block)).map(|block| block.meta.interval.start).min(),
         range_ms: estate.policy.block_range_ms(&stream.labels).unwrap_or_else(|| commonest_span(raw)),
     }

@@ -38,6 +38,8 @@ pub(super) struct Judge {
     inbox: mpsc::Sender<Event>,
     /// A reminder waits: another one would say nothing new.
     reminded: Arc<AtomicBool>,
+    /// The process stood still and the judge does not know yet.
+    stood_still: Arc<AtomicBool>,
 }
 
 impl Judge {
@@ -50,8 +52,9 @@ impl Judge {
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (inbox, events) = mpsc::channel(WAITING);
         let reminded = Arc::new(AtomicBool::new(false));
-        let judge = Self { inbox, reminded: Arc::clone(&reminded) };
-        let work = move || run(station, events, &publish, &reminded, &pulse, &ambient);
+        let judge = Self { inbox, reminded, stood_still: Arc::new(AtomicBool::new(false)) };
+        let reminders = (Arc::clone(&judge.reminded), Arc::clone(&judge.stood_still));
+        let work = move || run(station, events, &publish, &reminders, &pulse, &ambient);
         let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(work)?;
         Ok((judge, thread))
     }
@@ -69,8 +72,9 @@ impl Judge {
         self.inbox.send(Event::Ended { seen: Box::new(seen), took_ms, next_ms }).await.unwrap_or_default();
     }
 
-    /// Says that time goes by. A judge that is busy needs no more than one reminder.
-    pub(super) fn tick(&self) {
+    /// Says that time goes by, and whether the whole process stood still since it was last said. A judge that is busy needs no more than one reminder.
+    pub(super) fn tick(&self, stood_still: bool) {
+        self.stood_still.fetch_or(stood_still, Ordering::Relaxed);
         if self.reminded.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -92,7 +96,7 @@ fn run(
     mut station: Station,
     mut events: mpsc::Receiver<Event>,
     publish: &watch::Sender<Arc<Published>>,
-    reminded: &AtomicBool,
+    (reminded, stood_still): &(Arc<AtomicBool>, Arc<AtomicBool>),
     pulse: &Pulse,
     ambient: &Ambient,
 ) {
@@ -121,6 +125,9 @@ fn run(
                 }
                 Event::Tick => {
                     reminded.store(false, Ordering::Relaxed);
+                    if stood_still.swap(false, Ordering::Relaxed) {
+                        station.stood_still(ambient.now());
+                    }
                     shown |= station.tick(ambient.now());
                 }
                 Event::Reload { configured, reply } => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +86,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A loop that is not heard of for this long is stuck: its thread is busy with something that never ends.
 const STUCK: Duration = Duration::from_mins(2);
+
+/// For all files of a configuration to be read.
+const READING: Duration = Duration::from_secs(20);
 
 /// For the web server to end, where all else took its time.
 const WEB_GRACE: Duration = Duration::from_secs(2);
@@ -282,7 +285,15 @@ async fn answer_reloads(mut fleet: Fleet, begin: Reloaded, loader: Loader, mut r
             vigil::tell(&[NotifyState::Reloading, now]);
         }
         let load = Arc::clone(&loader);
-        let configured = on_worker(move || load()).await.unwrap_or_else(|error| Err(chain(&error)));
+        let configured = tokio::select! {
+            () = stop.cancelled() => return,
+            configured = timeout(READING, on_worker(move || load())) => configured,
+        };
+        let configured = match configured {
+            Ok(read) => read.unwrap_or_else(|error| Err(chain(&error))),
+            // the thread that hangs is left behind; the next attempt has another
+            Err(_elapsed) => Err(format!("it could not be read within {} s: a file system hangs", READING.as_secs())),
+        };
         let answer = fleet.judge.reload(configured).await;
         match &answer {
             Ok(reloaded) => {
@@ -305,12 +316,16 @@ async fn answer_reloads(mut fleet: Fleet, begin: Reloaded, loader: Loader, mut r
 async fn tick(judge: Judge, pulse: Pulse, stop: CancellationToken) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
     loop {
         pulse.expects(STUCK);
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = ticks.tick() => judge.tick(),
+            _ = ticks.tick() => {}
         }
+        let now = Instant::now();
+        judge.tick(now.duration_since(last) > vigil::STOOD_STILL);
+        last = now;
     }
     pulse.rests();
 }

@@ -41,6 +41,8 @@ pub struct Station {
     ready: bool,
     last_judgement: Option<TimestampMs>,
     judgements: Durations,
+    /// The process last stood still until then.
+    excused_until: Option<TimestampMs>,
     /// What the last judgement took.
     took_ms: u64,
     reloads: ReloadStatus,
@@ -74,6 +76,7 @@ impl Station {
             ready: false,
             last_judgement: None,
             judgements: Durations::default(),
+            excused_until: None,
             took_ms: 0,
             reloads: ReloadStatus { refused: None, last_success: now, counts: (1, 0) },
             metrics: Arc::new(metrics),
@@ -146,6 +149,16 @@ impl Station {
         self.last_judgement = Some(now);
     }
 
+    /// The whole process stood still until now (a suspended machine): no pass could end meanwhile, which is nobody's
+    /// fault.
+    pub fn stood_still(&mut self, now: TimestampMs) {
+        self.excused_until = Some(now);
+        let names: Vec<Arc<str>> = self.buckets.keys().map(Arc::clone).collect();
+        for name in names {
+            self.note_schedule(&name);
+        }
+    }
+
     /// Time goes by. `true`: what was judged by the time alone was judged again.
     pub(super) fn tick(&mut self, now: TimestampMs) -> bool {
         let since = self.last_judgement.map_or(i64::MAX, |last| now.since(last));
@@ -180,7 +193,13 @@ impl Station {
         self.reloads.refused = None;
         self.reloads.last_success = now;
         self.core.unwatch_others(now);
-        self.buckets.retain(|name, _| replaced.kept.contains(name));
+        self.buckets.retain(|name, _| replaced.kept.contains(name) || replaced.in_place.contains(name));
+        for name in &replaced.in_place {
+            if let Some(status) = self.buckets.get_mut(name) {
+                // its pass, if there was one, was given up
+                status.scanning_since = None;
+            }
+        }
         self.enrol(now);
         self.judge(now);
         let (started, kept) = self.intervals().into_iter().partition(|(name, _)| replaced.started.contains(name));
@@ -270,7 +289,7 @@ impl Station {
         if let Some(status) = self.buckets.get(name) {
             let schedule = Schedule {
                 since: status.watched_since,
-                finished: status.last_end,
+                finished: status.last_end.max(self.excused_until),
                 scanning_since: status.scanning_since,
             };
             self.core.set_schedule(name, schedule);

@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// A gap between two looks that is longer means that the whole process stood still (a suspended machine, SIGSTOP): then
 /// nobody is late before he had the time to come.
-const STOOD_STILL: Duration = Duration::from_secs(5);
+pub(super) const STOOD_STILL: Duration = Duration::from_secs(5);
 
 /// One loop.
 #[derive(Clone, Debug)]
