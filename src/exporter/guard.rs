@@ -8,13 +8,16 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rustls::ServerConfig;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Authenticator;
 use super::tls;
 use crate::model::{RateLimit, WebSettings, WebSource, WebStamp};
+
+/// Reads that hang at most before nothing is read any more until one of them ends.
+const MOST_HANGING: usize = 4;
 
 /// Who may ask, and how; for all connections.
 #[derive(Debug)]
@@ -57,20 +60,35 @@ impl Guard {
     }
 
     /// Looks for changes for ever. Requests never wait for a file: a file system that hangs holds up only this.
-    pub(super) async fn follow(&self, poll: Duration) {
+    pub(super) async fn follow(&self, poll: Duration, reading: Duration) {
         let Some(source) = &self.source else { return std::future::pending().await };
         let mut seen = self.first.clone();
         let mut complaint = String::new();
+        // reads that a file system has not answered; they hold threads that answers need, too
+        let mut hanging: Vec<JoinHandle<_>> = Vec::new();
         loop {
             sleep(poll).await;
+            hanging.retain(|read| !read.is_finished());
+            if hanging.len() >= MOST_HANGING {
+                continue;
+            }
             let (source, before, old) = (Arc::clone(source), self.current(), seen.clone());
             // what was refused is tried again whatever the stamp says: a file may have been caught half written
             let is_refused = !complaint.is_empty();
-            let looked = spawn_blocking(move || {
+            let mut looked = spawn_blocking(move || {
                 let is_changed = is_refused || source.stamp() != old;
                 is_changed.then(|| load(source.as_ref(), Some(&before)))
             });
-            match looked.await {
+            let Ok(looked) = timeout(reading, &mut looked).await else {
+                let reason = format!("it could not be read within {} s: a file system hangs", reading.as_secs());
+                if reason != complaint {
+                    tracing::error!(%reason, "the new web configuration cannot be used; the old one stays in force");
+                    complaint = reason;
+                }
+                hanging.push(looked);
+                continue;
+            };
+            match looked {
                 Ok(None) => {}
                 Ok(Some(Ok((stamp, current)))) => {
                     seen = stamp;

@@ -60,6 +60,8 @@ pub struct Bounds {
     pub grace: Duration,
     /// How often the web configuration and its certificates are looked at for changes.
     pub web_poll: Duration,
+    /// For the web configuration and its certificates to be read.
+    pub web_read: Duration,
 }
 
 /// On this machine only, in the clear.
@@ -81,6 +83,7 @@ impl Default for Bounds {
             response: Duration::from_mins(1),
             grace: Duration::from_secs(5),
             web_poll: Duration::from_secs(1),
+            web_read: Duration::from_secs(10),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Server {
         tokio::select! {
             () = stop.cancelled() => {}
             () = accept(&listener, &connections, &shared, &tasks) => {}
-            () = self.guard.follow(self.bounds.web_poll) => {}
+            () = self.guard.follow(self.bounds.web_poll, self.bounds.web_read) => {}
         }
         alive.abort();
         drop(listener);

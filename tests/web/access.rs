@@ -2,9 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use blockwarden::exporter::{ExporterError, Hooks, Options, bind};
-use blockwarden::model::Published;
-use std::sync::Arc;
+use blockwarden::exporter::{Bounds, ExporterError, Hooks, Options, bind};
+use blockwarden::model::{Published, Secret, WebSettings, WebSource, WebStamp};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::service::{Service, Web, exchange, long, request, until};
@@ -101,6 +103,55 @@ async fn changed_users_hold_at_once_and_bad_files_change_nothing() {
     assert_eq!(status(&service, "alice:new").await, 401);
     web.write("web.yml", "");
     until("no users", async || service.get("/").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn a_file_whose_reading_hangs_does_not_keep_a_later_one_from_being_read() {
+    /// A file system that hangs for as long as it is told to.
+    #[derive(Debug, Default)]
+    struct Moody {
+        hangs: AtomicBool,
+        hanging: AtomicU64,
+        /// The test is over: what hangs has to end with it.
+        over: AtomicBool,
+        password: Mutex<&'static str>,
+    }
+    impl WebSource for Moody {
+        fn load(&self) -> Result<WebSettings, String> {
+            let hash = bcrypt::hash(*self.password.lock().unwrap(), 4).unwrap();
+            Ok(WebSettings { users: [("alice".to_owned(), Secret::new(hash))].into(), ..WebSettings::default() })
+        }
+
+        fn stamp(&self) -> WebStamp {
+            if self.hangs.load(Ordering::SeqCst) {
+                self.hanging.fetch_add(1, Ordering::SeqCst);
+                while !self.over.load(Ordering::SeqCst) {
+                    std::thread::park_timeout(Duration::from_millis(10));
+                }
+            }
+            WebStamp(vec![self.password.lock().unwrap().len().try_into().unwrap()])
+        }
+    }
+    struct Over(Arc<Moody>);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            self.0.over.store(true, Ordering::SeqCst);
+        }
+    }
+    let source = Arc::new(Moody::default());
+    let _over = Over(Arc::clone(&source));
+    *source.password.lock().unwrap() = "one";
+    let bounds = Bounds { web_read: Duration::from_millis(50), ..long() };
+    let options = Options { web: Some(Arc::<Moody>::clone(&source)), bounds, ..Options::default() };
+    let service = Service::start(options).await;
+    assert_eq!(status(&service, "alice:one").await, 200);
+    source.hangs.store(true, Ordering::SeqCst);
+    until("reads that hang", async || source.hanging.load(Ordering::SeqCst) >= 2).await;
+    assert_eq!(status(&service, "alice:one").await, 200);
+    *source.password.lock().unwrap() = "three";
+    source.hangs.store(false, Ordering::SeqCst);
+    until("the new password", async || status(&service, "alice:three").await == 200).await;
+    assert_eq!(status(&service, "alice:one").await, 401);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub(crate) fn short() -> Bounds {
         response: Duration::from_millis(800),
         grace: Duration::from_millis(800),
         web_poll: Duration::from_millis(10),
+        web_read: Duration::from_secs(10),
     }
 }
 
