@@ -29,7 +29,8 @@ pub struct Published {
 pub struct ServiceStatus {
     /// When the process began to watch.
     pub started: TimestampMs,
-    /// Every bucket had its first pass, whether that went well or not.
+    /// Every bucket had its first pass, whether that went well or not. Stays true: a bucket that is added later makes
+    /// nobody wait.
     pub ready: bool,
     /// All configured buckets, by name.
     pub buckets: Vec<BucketStatus>,
