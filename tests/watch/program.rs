@@ -25,7 +25,7 @@ fn estate() -> (Estate, Vec<Block>) {
 
 /// Metrics are rendered a moment after what they show.
 fn becomes(running: &Running, series: &str, value: u64) {
-    wait_for(series, || (running.metric(series) == value).then_some(()));
+    wait_for(series, || (running.metric_if_there(series) == Some(value)).then_some(()));
 }
 
 #[test]
