@@ -48,8 +48,9 @@ const TEXT_BYTES: usize = 3_000_000;
 const LATE: f64 = 0.10;
 /// By how much memory may be larger at the end than at the begin.
 const GROWTH: f64 = 0.05;
-/// Of a soak, until everything has been done often enough to be as large as it gets.
-const WARM_UP: f64 = 180.0;
+/// Of a soak, until everything is as large as it gets: threads that put answers together begin when two of them coincide,
+/// and the connections of the first pass stay open for minutes, of which the later ones do not need most.
+const WARM_UP: f64 = 300.0;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
