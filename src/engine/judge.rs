@@ -299,6 +299,7 @@ mod tests {
         let world = World {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.view.clone()))]),
             schedules: BTreeMap::new(),
+            verified: BTreeMap::new(),
         };
         let past = Past {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), kit.past.clone())]),

@@ -18,6 +18,7 @@ mod service;
 mod snapshot;
 mod time;
 mod transition;
+mod verification;
 mod web;
 mod world;
 
@@ -47,6 +48,7 @@ pub use service::{
 pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
 pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
 pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
+pub use verification::{Damage, Hashes, Level, Place, Problem, VERIFIER_VERSION, Verdict, Verification, Verified};
 pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStamp, WebTls};
 pub use world::{
     BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::{
     BlockMeta, DeletionMark, Interval, MetaProblem, NoCompactMark, NoDownsampleMark, Provider, RequestCounts,
-    TimestampMs,
+    TimestampMs, Verified,
 };
 
 /// Everything that was observed.
@@ -17,6 +18,8 @@ pub struct World {
     pub buckets: BTreeMap<Arc<str>, Arc<BucketView>>,
     /// How the passes over each bucket go, by name, where they are made again and again; empty for a single pass.
     pub schedules: BTreeMap<Arc<str>, Schedule>,
+    /// The newest verification of each block, by the bucket's name.
+    pub verified: BTreeMap<Arc<str>, Arc<Verified>>,
 }
 
 /// How the passes over one bucket go.
@@ -277,6 +280,23 @@ impl BlockView {
     /// Bytes of all objects.
     pub fn bytes(&self) -> u64 {
         self.objects.iter().map(|object| object.size).sum()
+    }
+
+    /// A number for everything that decides about the content of the block: names, sizes, `ETag`s and times of all
+    /// objects but the marks. Another number, another content, as far as a listing can tell.
+    pub fn identity(&self) -> u64 {
+        let mut hash = Sha256::new();
+        for object in self.objects.iter().filter(|object| !object.name.ends_with("-mark.json")) {
+            let etag = object.etag.as_deref().unwrap_or_default();
+            let texts = [&*object.name, etag];
+            for text in texts {
+                hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hash.update(text);
+            }
+            hash.update(object.size.to_be_bytes());
+            hash.update(object.last_modified.0.to_be_bytes());
+        }
+        hash.finalize().iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
     /// Its time range, if `meta.json` gives one.

@@ -1,10 +1,14 @@
 //! The block formats of Prometheus and Thanos, without I/O: bytes in, `(value, problems)` out, never a panic.
 
+pub mod bytes;
+pub mod checksum;
+mod fault;
 mod json;
 mod marks;
 mod meta;
 pub mod shift;
 mod tree;
 
+pub use fault::{Broken, ChunkPlace, Fault, Faults, KEPT, Rule};
 pub use marks::{parse_deletion_mark, parse_no_compact_mark, parse_no_downsample_mark};
 pub use meta::{ParsedMeta, meta_difference, parse_meta};

@@ -1,5 +1,6 @@
 //! Reading and replacing in a buffer, every access checked.
 
+use super::super::checksum::crc32c;
 use super::ShiftError;
 
 /// Bytes of a CRC32C.
@@ -84,7 +85,7 @@ impl<'a> File<'a> {
     pub(super) fn check_crc(&self, at: usize, end: usize) -> Result<(), ShiftError> {
         let covered = self.slice(at, end.saturating_sub(at))?;
         let written = self.big_endian(end, CRC)?;
-        if u64::from(crc32c::crc32c(covered)) == written {
+        if u64::from(crc32c(covered)) == written {
             Ok(())
         } else {
             Err(self.malformed(end, "the checksum does not match"))
@@ -93,7 +94,7 @@ impl<'a> File<'a> {
 
     /// Writes the checksum of `at..end` after it.
     pub(super) fn write_crc(&mut self, at: usize, end: usize) -> Result<(), ShiftError> {
-        let crc = crc32c::crc32c(self.slice(at, end.saturating_sub(at))?).to_be_bytes();
+        let crc = crc32c(self.slice(at, end.saturating_sub(at))?).to_be_bytes();
         let early = self.malformed(end, "the file ends early");
         let place = self.bytes.get_mut(end..end.saturating_add(CRC)).ok_or(early)?;
         place.copy_from_slice(&crc);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{DAY_MS, HOUR_MS, Interner, MINUTE_MS, parse_ulid};
+use crate::tsdb::checksum::crc32c;
 use crate::tsdb::parse_meta;
 
 /// 2h and two days of a real Prometheus.
@@ -140,7 +141,7 @@ const SERIES: usize = 4 * 24;
 fn segment(encoding: u8, data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x85, 0xbd, 0x40, 0xdd, 1, 0, 0, 0, u8::try_from(data.len()).unwrap(), encoding];
     bytes.extend(data);
-    bytes.extend(crc32c::crc32c(&bytes[9..]).to_be_bytes());
+    bytes.extend(crc32c(&bytes[9..]).to_be_bytes());
     bytes
 }
 
