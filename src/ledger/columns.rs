@@ -7,7 +7,9 @@ use rusqlite::types::{Null, Type, Value, ValueRef};
 use serde::de::DeserializeOwned;
 use ulid::Ulid;
 
-use crate::model::{EndReason, Interval, MetaProblemKind, Provider, Resolution, Severity, TimestampMs, parse_ulid};
+use crate::model::{
+    EndReason, Interval, Level, MetaProblemKind, Provider, Resolution, Severity, TimestampMs, Verdict, parse_ulid,
+};
 
 /// A column whose content we never write.
 #[derive(Debug)]
@@ -116,6 +118,14 @@ pub(super) fn end_reason(row: &Row<'_>, idx: usize) -> rusqlite::Result<EndReaso
     const ALL: [EndReason; 5] =
         [EndReason::Superseded, EndReason::Expired, EndReason::Marked, EndReason::Partial, EndReason::Vanished];
     required(row, idx, "reason", |name| ALL.into_iter().find(|reason| reason.name() == name))
+}
+
+pub(super) fn level(row: &Row<'_>, idx: usize) -> rusqlite::Result<Level> {
+    required(row, idx, "level", Level::from_name)
+}
+
+pub(super) fn verdict(row: &Row<'_>, idx: usize) -> rusqlite::Result<Verdict> {
+    required(row, idx, "verdict", Verdict::from_name)
 }
 
 /// An interval in two columns.

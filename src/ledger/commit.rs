@@ -302,6 +302,9 @@ fn update_block(
                    meta_difference = NULL WHERE id = ?1",
             )?
             .execute([stored.id])?;
+        for forget in ["DELETE FROM verifications WHERE block = ?1", "DELETE FROM hashes WHERE block = ?1"] {
+            connection.prepare_cached(forget)?.execute([stored.id])?;
+        }
         stored.baseline_stands = false;
     }
     delete_objects(connection, ObjectTable::Current, stored.id)?;

@@ -10,7 +10,7 @@
 //!   would save one flush per pass, which is nothing beside the pass.
 //! - **One writer**: see `lease`. Readers see the state of the last commit and never wait.
 //! - **Growth is bounded.** Ended blocks are kept whole for [`DETAIL_MS`], so that any moment since then can be judged
-//!   again ([`Ledger::as_of`]); after that without their objects and files, for the statistics; after [`ENDED_MS`] not
+//!   again ([`Ledger::as_of`]); after that without their objects, files and verifications, for the statistics; after [`ENDED_MS`] not
 //!   at all, unless they ended unexplained. Ended findings go after [`ENDED_MS`], records of passes after
 //!   [`DETAIL_MS`]. Streams and changes of retention are kept: they are few.
 //!
@@ -29,6 +29,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod verifications;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use as_of::AsOf;
 pub use error::LedgerError;
 pub use load::Loaded;
 pub use prune::{DETAIL_MS, ENDED_MS};
+pub use verifications::{Kept, ToKeep};
 
 use crate::model::TimestampMs;
 use lease::Lease;

@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 
 use crate::model::{DAY_MS, TimestampMs};
 
-/// For how long after its end a block keeps its objects, its marks and the list of its files, in ms.
+/// For how long after its end a block keeps its objects, its marks, the list of its files and what its bytes
+/// were, in ms.
 pub const DETAIL_MS: i64 = 35 * DAY_MS;
 
 /// For how long after their end blocks and findings are kept at all, in ms.
@@ -22,6 +23,8 @@ pub(super) fn prune(connection: &Connection, bucket: i64, now: TimestampMs) -> r
         "DELETE FROM objects_now",
         "DELETE FROM marks",
         "DELETE FROM metas_first",
+        "DELETE FROM verifications",
+        "DELETE FROM hashes",
         "UPDATE metas SET files = NULL, segments = NULL",
     ] {
         rows += connection

@@ -72,7 +72,7 @@ impl Names {
         self.by_id.get(&id).cloned().ok_or(rusqlite::Error::IntegralValueOutOfRange(idx, id))
     }
 
-    fn id(&mut self, connection: &Connection, name: &Arc<str>) -> rusqlite::Result<i64> {
+    pub(super) fn id(&mut self, connection: &Connection, name: &Arc<str>) -> rusqlite::Result<i64> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(*id);
         }

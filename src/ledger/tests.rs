@@ -2,6 +2,7 @@
 
 mod earlier;
 mod files;
+mod verifications;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -206,8 +206,120 @@ pub struct Verification {
     pub compared: bool,
 }
 
+impl Verification {
+    /// Whether this counts from now on, where `known` counted before. What is known of the same content is not given up
+    /// for less: not for an attempt that showed nothing, not for a sound result of a level, or of a verifier, that looked
+    /// at less, and confirmed damage not for one reading that was wrong.
+    pub fn replaces(&self, known: &Self) -> bool {
+        if !known.verdict.is_known() || known.identity != self.identity {
+            return true;
+        }
+        if self.at < known.at {
+            return false;
+        }
+        match self.verdict {
+            Verdict::Changed | Verdict::Unreachable => false,
+            Verdict::Suspect => known.verdict != Verdict::Corrupt,
+            Verdict::Corrupt => true,
+            Verdict::Ok => self.level >= known.level && self.version >= known.version,
+        }
+    }
+
+    /// Whether it may vouch for hashes: everything was read, and as it should be. What was damaged when it was first
+    /// read, and is mended later, has not been changed by anybody who should not.
+    pub fn is_clean(&self) -> bool {
+        let harmless = |problem: &Problem| {
+            problem.severity == Severity::Info || matches!(problem.damage, Damage::Unsupported | Damage::Mutated)
+        };
+        matches!(self.verdict, Verdict::Ok | Verdict::Corrupt) && self.problems.iter().all(harmless)
+    }
+}
+
 /// SHA-256 of objects that were read as a whole, by path inside the block's directory.
 pub type Hashes = BTreeMap<Arc<str>, [u8; 32]>;
 
-/// The newest verification of each block of a bucket.
+/// The verification of each block of a bucket that counts: the newest, as far as it [`replaces`](Verification::replaces)
+/// the one before.
 pub type Verified = BTreeMap<Ulid, Verification>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_given_up_only_for_what_says_more() {
+        use Level::{Checksum, Full, Index};
+        use Verdict::{Changed, Corrupt, Ok, Suspect, Unreachable};
+        let at = |at: i64, level, version, verdict, identity| Verification {
+            at: TimestampMs(at),
+            level,
+            version,
+            verdict,
+            bytes: 0,
+            samples: 0,
+            identity,
+            problems: Vec::new(),
+            why: None,
+            compared: false,
+        };
+        let known = |verdict| at(10, Checksum, 2, verdict, 7);
+        for (known, new, replaces) in [
+            (known(Ok), at(11, Checksum, 2, Ok, 7), true),
+            (known(Ok), at(11, Full, 2, Ok, 7), true),
+            (known(Ok), at(11, Index, 2, Ok, 7), false),
+            (known(Ok), at(11, Full, 1, Ok, 7), false),
+            (known(Ok), at(9, Full, 2, Ok, 7), false),
+            (known(Ok), at(11, Full, 2, Unreachable, 7), false),
+            (known(Corrupt), at(11, Full, 2, Changed, 7), false),
+            (known(Corrupt), at(11, Full, 2, Suspect, 7), false),
+            (known(Corrupt), at(11, Index, 2, Ok, 7), false),
+            (known(Corrupt), at(11, Full, 2, Ok, 7), true),
+            (known(Ok), at(11, Index, 1, Corrupt, 7), true),
+            (known(Ok), at(11, Checksum, 2, Suspect, 7), true),
+            // of other content, and of nothing, anything is more
+            (known(Ok), at(11, Index, 1, Unreachable, 8), true),
+            (known(Unreachable), at(11, Index, 2, Changed, 7), true),
+            (known(Changed), at(11, Index, 2, Ok, 7), true),
+        ] {
+            assert_eq!(new.replaces(&known), replaces, "{known:?}\n{new:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_whole_vouches_for_its_hashes() {
+        let with = |verdict, problem: Option<(Damage, Severity)>| Verification {
+            at: TimestampMs(0),
+            level: Level::Full,
+            version: 1,
+            verdict,
+            bytes: 0,
+            samples: 0,
+            identity: 0,
+            problems: problem
+                .map(|(damage, severity)| Problem {
+                    damage,
+                    severity,
+                    rule: String::new(),
+                    words: String::new(),
+                    count: 1,
+                    places: Vec::new(),
+                    confirmed: true,
+                })
+                .into_iter()
+                .collect(),
+            why: None,
+            compared: false,
+        };
+        for (verdict, problem, clean) in [
+            (Verdict::Ok, None, true),
+            (Verdict::Corrupt, Some((Damage::Inconsistent, Severity::Info)), true),
+            (Verdict::Corrupt, Some((Damage::Unsupported, Severity::Warning)), true),
+            (Verdict::Corrupt, Some((Damage::Index, Severity::Warning)), false),
+            (Verdict::Suspect, None, false),
+            (Verdict::Unreachable, None, false),
+            (Verdict::Changed, None, false),
+        ] {
+            assert_eq!(with(verdict, problem).is_clean(), clean, "{verdict} {problem:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::model::Verdict;
 
 struct Folder(tempfile::TempDir);
 
@@ -186,7 +187,10 @@ fn a_full_disk_takes_nothing_back_and_loses_nothing() {
 
 /// A ledger as each version left it. For the next migration: add the file that the version before it wrote of the same
 /// blocks, and keep these.
-const FIXTURES: &[(&str, &[u8])] = &[("v1.db", include_bytes!("../../../tests/fixtures/ledger/v1.db"))];
+const FIXTURES: &[(&str, &[u8])] = &[
+    ("v1.db", include_bytes!("../../../tests/fixtures/ledger/v1.db")),
+    ("v2.db", include_bytes!("../../../tests/fixtures/ledger/v2.db")),
+];
 
 #[test]
 fn ledgers_of_every_version_are_migrated() {
@@ -200,6 +204,11 @@ fn ledgers_of_every_version_are_migrated() {
         assert_eq!((known.blocks.len(), past.blocks.len(), past.findings.len()), (2, 3, 1), "{name}");
         assert_eq!(known.blocks[&ulid(2)].meta, read(rich_meta(2)), "{name}");
         assert!(past.blocks[&ulid(3)].end.is_some(), "{name}");
+        // since version 2
+        let verified = ledger.verifications(KEY).unwrap();
+        let expected = (*name != "v1.db").then(|| (ulid(1), verifications::verification(T0, Verdict::Ok)));
+        assert_eq!(verified, expected.into_iter().collect(), "{name}");
+        assert_eq!(ledger.baseline(KEY, ulid(1)).unwrap().len(), verified.len(), "{name}");
         let check: String = ledger.connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
         assert_eq!(check, "ok", "{name}");
     }
