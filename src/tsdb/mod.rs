@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod checksum;
+pub mod chunk;
 mod fault;
 mod json;
 mod marks;
