@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::blocks::big::{Big, write_big};
 use crate::blocks::data::{self, Kind, T0};
 use crate::blocks::{BlockSpec, ChunkSpec, Samples, series};
 
@@ -106,5 +107,20 @@ fn histograms_are_read() {
         // decodes them, which it does not do with floats
         let analyzed = promtool(folder.path(), &["tsdb", "analyze", "--extended", ".", &spec.ulid]);
         assert!(analyzed.contains("Series: 6\n"), "{analyzed}");
+    }
+}
+
+#[test]
+fn big_blocks_are_read_where_they_are_small() {
+    for (big, dumped) in [(Big::Samples { bytes: 1 }, false), (Big::Series { count: 3_000 }, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let block = write_big(folder.path(), big).unwrap();
+        let ulid = block.directory.file_name().unwrap().to_str().unwrap();
+        let analyzed = promtool(folder.path(), &["tsdb", "analyze", "--extended", ".", ulid]);
+        assert!(analyzed.contains(&format!("Series: {}\n", block.series)), "{analyzed}");
+        if dumped {
+            let printed = promtool(folder.path(), &["tsdb", "dump", "."]);
+            assert_eq!(printed.lines().count() as u64, block.samples);
+        }
     }
 }

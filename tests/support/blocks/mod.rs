@@ -18,6 +18,7 @@
     reason = "whatever fails in here fails the test that uses it; what is written is small, and exact"
 )]
 
+pub(crate) mod big;
 pub(crate) mod bits;
 pub(crate) mod data;
 pub(crate) mod floats;
@@ -25,6 +26,7 @@ pub(crate) mod histograms;
 mod index;
 pub(crate) mod map;
 pub(crate) mod plan;
+pub(crate) mod quirks;
 pub(crate) mod spec;
 
 pub(crate) use floats::{Float, STALE, float};
