@@ -4,11 +4,14 @@ pub mod bytes;
 pub mod checksum;
 pub mod chunk;
 mod fault;
+pub mod head;
 mod json;
 mod marks;
 mod meta;
 pub mod shift;
+pub mod tombstones;
 mod tree;
+pub mod wal;
 
 pub use fault::{Broken, ChunkPlace, Fault, Faults, KEPT, Rule};
 pub use marks::{parse_deletion_mark, parse_no_compact_mark, parse_no_downsample_mark};
