@@ -89,6 +89,7 @@ const fn need_words(need: Need) -> &'static str {
         Need::Metas => "every `meta.json`",
         Need::Marks => "every mark",
         Need::Ledger => "the ledger",
+        Need::Bytes => "a verification of the block as it is now",
     }
 }
 

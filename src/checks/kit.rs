@@ -8,9 +8,10 @@ use ulid::Ulid;
 use super::estate::Estate;
 use super::{ALL, Policy, Scope};
 use crate::model::{
-    BlockChange, BlockMeta, BlockSource, BlockView, BucketPast, BucketView, DeletionMark, FileEntry, Finding,
-    ForeignKeys, HOUR_MS, Interval, Labels, Listing, MarkState, Marks, MetaState, ObjectView, Parent, PastBlock,
-    Provider, RequestCounts, Resolution, Schedule, Severity, Stats, TimestampMs,
+    BlockChange, BlockMeta, BlockSource, BlockView, BucketPast, BucketView, Damage, DeletionMark, FileEntry, Finding,
+    ForeignKeys, HOUR_MS, Interval, Labels, Level, Listing, MarkState, Marks, MetaState, ObjectView, Parent, PastBlock,
+    Place, Problem, Provider, RequestCounts, Resolution, Schedule, Severity, Stats, TimestampMs, Verdict, Verification,
+    Verified,
 };
 
 /// 2026-01-01T00:00:00Z: hour 0 of all tests.
@@ -60,6 +61,29 @@ impl Spec {
     }
 }
 
+/// A rule that is broken at three places, two of them named, and was so at both readings.
+pub(crate) fn problem(damage: Damage, severity: Severity) -> Problem {
+    let place = |offset| Place {
+        file: "chunks/000001".into(),
+        section: "record".to_owned(),
+        offset: Some(offset),
+        expected: "checksum 0000002a".to_owned(),
+        found: "00000017".to_owned(),
+        found_again: Some("00000017".to_owned()),
+        series: Some("{__name__=\"up\"}".to_owned()),
+        times_ms: Some((EPOCH.0, EPOCH.0 + HOUR_MS)),
+    };
+    Problem {
+        damage,
+        severity,
+        rule: "record_checksum".to_owned(),
+        words: "a checksum does not match".to_owned(),
+        count: 3,
+        places: vec![place(8), place(99)],
+        confirmed: true,
+    }
+}
+
 /// A bucket under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Kit {
@@ -68,6 +92,7 @@ pub(crate) struct Kit {
     pub(crate) policy: Policy,
     pub(crate) ledger_failure: Option<String>,
     pub(crate) schedule: Option<Schedule>,
+    pub(crate) verified: Verified,
     serial: u128,
 }
 
@@ -92,6 +117,7 @@ impl Kit {
             policy: Policy::default(),
             ledger_failure: None,
             schedule: None,
+            verified: Verified::new(),
             serial: 0,
         }
     }
@@ -208,10 +234,33 @@ impl Kit {
         self.view.confirmed_gone.push(ulid);
     }
 
+    /// The block was verified at level `full` as it is now, at the judged time.
+    pub(crate) fn verify(&mut self, ulid: Ulid, problems: &[Problem]) {
+        let verdict = match problems {
+            [] => Verdict::Ok,
+            some if some.iter().any(|problem| problem.confirmed) => Verdict::Corrupt,
+            _ => Verdict::Suspect,
+        };
+        let verification = Verification {
+            at: self.view.observed_at,
+            level: Level::Full,
+            version: 1,
+            verdict,
+            bytes: 1_900,
+            samples: 2_000,
+            identity: self.view.blocks[&ulid].identity(),
+            problems: problems.to_vec(),
+            why: None,
+            compared: true,
+        };
+        self.verified.insert(ulid, verification);
+    }
+
     /// Runs one check.
     pub(crate) fn run(&self, id: &str) -> Vec<Finding> {
         let check = ALL.iter().find(|check| check.id == id).unwrap();
-        let estates = [Estate::build(&self.view, &self.past, &self.policy, self.view.observed_at)];
+        let estate = Estate::build(&self.view, &self.past, &self.policy, self.view.observed_at);
+        let estates = [estate.with_verified(Some(&self.verified))];
         let ledger_failure = self.ledger_failure.as_deref();
         (check.run)(&Scope {
             check,

@@ -1,18 +1,23 @@
 //! The checks: pure functions from the world, the past and the policy to findings. One file per check, its tests
 //! inside. To add one: the file, `alerts/<id>.yaml`, and two lines here.
 
+mod block_inconsistent;
 mod block_vanished;
 mod bucket_empty;
 mod bucket_unreachable;
+mod chunk_corrupt;
 mod clock_skew;
 mod compaction_loss;
 mod condense;
 mod coverage_gap;
+mod damage;
 mod deletion_overdue;
 mod deletion_unreplaced;
 mod downsample_missing;
 pub mod estate;
 mod fact_unknown;
+mod hash_mismatch;
+mod index_corrupt;
 #[cfg(test)]
 pub(crate) mod kit;
 pub mod ledger_failing;
@@ -32,7 +37,9 @@ mod scope;
 mod size_mismatch;
 mod stream_missing;
 mod stream_replaced;
+mod tombstone_corrupt;
 mod unexplained;
+mod unsupported_format;
 mod upload_lag;
 
 pub use condense::condense;
@@ -72,6 +79,12 @@ pub static ALL: &[&Check] = &[
     &stream_missing::CHECK,
     &stream_replaced::CHECK,
     &upload_lag::CHECK,
+    &index_corrupt::CHECK,
+    &chunk_corrupt::CHECK,
+    &tombstone_corrupt::CHECK,
+    &block_inconsistent::CHECK,
+    &hash_mismatch::CHECK,
+    &unsupported_format::CHECK,
     &object_mutated::CHECK,
     &compaction_loss::CHECK,
     &overlap::CHECK,

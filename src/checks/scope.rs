@@ -67,12 +67,16 @@ impl Scope<'_> {
 
     /// The check's own severity, or `warning` where another block or stream holds the data of this block.
     pub fn severity_of_block(&self, block: &Placed<'_>) -> Severity {
-        let copied = block.superseded
+        if self.is_held_elsewhere(block) { Severity::Warning } else { self.check.severity }
+    }
+
+    /// Another block or stream holds the data of this block.
+    pub fn is_held_elsewhere(&self, block: &Placed<'_>) -> bool {
+        block.superseded
             || self
                 .estate
                 .stream_of(block)
-                .is_some_and(|stream| self.estate.has_copy(stream, block.meta.resolution, block.meta.interval));
-        if copied { Severity::Warning } else { self.check.severity }
+                .is_some_and(|stream| self.estate.has_copy(stream, block.meta.resolution, block.meta.interval))
     }
 
     /// A finding about the whole bucket.

@@ -1,19 +1,26 @@
 //! What lies between views and snapshots: the buckets, the newest view of each, the past, the judgement, the commit.
 //! Without timers and without a clock: `scan` uses it once, the service for ever, and a test steps it.
 
+mod changes;
+mod verified;
+#[cfg(test)]
+mod verified_tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ulid::Ulid;
 
+use self::changes::{bucket_of, log_ended, log_opened};
+use self::verified::Readings;
 use super::cycle::EngineError;
 use super::judge::{judge, reopen, sort_findings};
 use super::memory::Memory;
 use crate::checks::{Policy, ledger_failing, scan_stalled};
 use crate::discover::{self, Ambient, Bucket, Limits, Progress, ScanOptions};
 use crate::model::{
-    BlockChange, BucketPast, BucketSettings, BucketSummary, BucketView, Environment, Finding, FindingChange,
-    KnownBucket, Listing, OpenFinding, Past, Provider, Schedule, Severity, Snapshot, TimestampMs, Transition, World,
+    BlockChange, BucketPast, BucketSettings, BucketSummary, BucketView, Environment, FindingChange, KnownBucket,
+    Listing, OpenFinding, Past, Provider, Schedule, Snapshot, TimestampMs, Transition, World,
 };
 
 /// What buckets are opened with.
@@ -39,6 +46,8 @@ pub(super) struct Core {
     generation: u64,
     /// Findings that open and end are logged.
     pub(super) says_changes: bool,
+    /// What goes with the verifications of the world.
+    readings: Readings,
     /// A view comes from the ledger: nothing that rests on it is new.
     rewound: bool,
 }
@@ -143,6 +152,7 @@ impl Core {
             unsaved: Vec::new(),
             generation: 0,
             says_changes: false,
+            readings: Readings::default(),
             rewound: false,
         };
         core.open_buckets(buckets)?;
@@ -192,6 +202,11 @@ impl Core {
             }
             self.sources.insert(Arc::clone(&source.settings.name), source);
         }
+        let gone: Vec<Arc<str>> =
+            self.world.verified.keys().filter(|name| !self.sources.contains_key(*name)).map(Arc::clone).collect();
+        for name in &gone {
+            self.forget(name);
+        }
         self.world.buckets.retain(|name, _| self.sources.contains_key(name));
         self.world.schedules.retain(|name, _| self.sources.contains_key(name));
         self.past.buckets.retain(|name, _| self.sources.contains_key(name));
@@ -200,6 +215,8 @@ impl Core {
     }
 
     fn forget(&mut self, name: &str) {
+        self.world.verified.remove(name);
+        self.readings.forget(name);
         self.world.buckets.remove(name);
         self.world.schedules.remove(name);
         self.past.buckets.remove(name);
@@ -242,7 +259,8 @@ impl Core {
     /// A judgement at `now` may differ from the last one although nothing new was seen.
     pub(super) fn depends_on_time(&self) -> bool {
         let incomplete = |view: &Arc<BucketView>| !view.listing.is_complete();
-        self.memory.failure().is_some()
+        self.readings.is_news
+            || self.memory.failure().is_some()
             || !self.unsaved.is_empty()
             || self.past.buckets.values().any(|past| past.findings.values().any(|open| open.check == "ledger_failing"))
             || self.world.buckets.len() < self.sources.len()
@@ -267,6 +285,7 @@ impl Core {
         if self.memory.recover() {
             tracing::warn!("there is a sound ledger again: from here on that counts");
             self.unsaved.clear();
+            self.recall_all_verified();
             for past in self.past.buckets.values_mut() {
                 // what is open stays open: it is what the new ledger begins with
                 let findings = std::mem::take(&mut past.findings);
@@ -309,13 +328,13 @@ impl Core {
                 pass.past = as_of.past;
                 pass.remembered = Some(as_of.view);
             }
-            return Ok(());
+            return self.recall_verified(&Arc::clone(&pass.name), key, Some(pass.at));
         }
         let view = self.sources.get(&pass.name).and_then(|source| source.complete.as_deref());
         let loaded = self.memory.load(key, &pass.name, pass.at, view)?;
         pass.known = loaded.known;
         pass.past = loaded.past;
-        Ok(())
+        self.recall_verified(&Arc::clone(&pass.name), key, None)
     }
 
     /// Takes in what a pass saw. `false`: it is of a bucket that is no longer configured, or otherwise.
@@ -344,6 +363,9 @@ impl Core {
                 }
             }
         }
+        if view.listing.is_complete() {
+            self.drop_gone(&view);
+        }
         self.world.buckets.insert(seen.name, view);
         true
     }
@@ -356,6 +378,7 @@ impl Core {
                 .entry(Arc::clone(name))
                 .or_insert_with(|| Arc::new(BucketView::awaited(Arc::clone(name), source.settings.kind(), now)));
         }
+        self.readings.is_news = false;
         self.past.ledger_failure = self.memory.failure().map(str::to_owned);
         self.past.unread = self.memory.is_unread();
         let (mut snapshot, mut transition) = judge(&self.world, &self.past, &self.policy, now);
@@ -375,6 +398,8 @@ impl Core {
                     snapshot.findings.push(ledger_failing::finding(bucket, &why));
                     sort_findings(&mut snapshot.findings);
                 }
+            } else if let Err(error) = self.save_verifications() {
+                self.memory.cannot_write(&error);
             }
         }
         self.keep_summaries(&mut snapshot);
@@ -425,10 +450,7 @@ impl Core {
                     if let Some(open) = past.findings.remove(fingerprint)
                         && self.says_changes
                     {
-                        let (check, stream) =
-                            (open.check.as_str(), open.subject.stream.map(|labels| labels.to_string()));
-                        let bucket = &*open.subject.bucket;
-                        tracing::info!(check, bucket, stream, since = %open.since, "finding {}", end.name());
+                        log_ended(&open, *end);
                     }
                 }
             }
@@ -449,25 +471,6 @@ impl Core {
                 None => {}
             }
         }
-    }
-}
-
-fn log_opened(finding: &Finding) {
-    let (check, bucket, severity) = (finding.check, &*finding.subject.bucket, finding.severity.name());
-    let stream = finding.subject.stream.as_ref().map(ToString::to_string);
-    match finding.severity {
-        Severity::Critical | Severity::Warning => {
-            tracing::warn!(check, bucket, severity, stream, "finding opened: {}", finding.message);
-        }
-        Severity::Info => tracing::info!(check, bucket, severity, stream, "finding opened: {}", finding.message),
-    }
-}
-
-/// The bucket that a change is about.
-fn bucket_of(change: &FindingChange) -> &Arc<str> {
-    match change {
-        FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
-        FindingChange::Ended { bucket, .. } => bucket,
     }
 }
 

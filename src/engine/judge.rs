@@ -20,7 +20,8 @@ pub fn judge(world: &World, past: &Past, policy: &Policy, now: TimestampMs) -> (
         .values()
         .map(|view| {
             let past = past.buckets.get(&view.bucket).unwrap_or(&nothing);
-            Estate::build(view, past, policy, as_of(view, now))
+            let verified = world.verified.get(&view.bucket).map(|verified| &**verified);
+            Estate::build(view, past, policy, as_of(view, now)).with_verified(verified)
         })
         .collect();
 
@@ -60,6 +61,7 @@ fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past, open: &OpenFinding
         Need::Metas => estate.knows_all_metas(),
         Need::Marks => estate.knows_all_marks(),
         Need::Ledger => (!past.unread && reaches_back(estate, open)) || is_back(estate, open),
+        Need::Bytes => estate.knows_bytes(check, open),
     })
 }
 
@@ -292,14 +294,14 @@ fn span_of(block: &crate::checks::estate::Placed<'_>) -> BlockSpan {
 mod tests {
     use super::*;
     use crate::checks::CheckPolicy;
-    use crate::checks::kit::{Kit, Spec, at};
-    use crate::model::{EndReason, HOUR_MS, Severity, UnknownObject};
+    use crate::checks::kit::{Kit, Spec, at, problem};
+    use crate::model::{Damage, EndReason, HOUR_MS, Level, Problem, Severity, UnknownObject, Verdict};
 
     fn judged(kit: &Kit) -> (Snapshot, Transition) {
         let world = World {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.view.clone()))]),
             schedules: BTreeMap::new(),
-            verified: BTreeMap::new(),
+            verified: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.verified.clone()))]),
         };
         let past = Past {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), kit.past.clone())]),
@@ -334,6 +336,9 @@ mod tests {
             }
         }
     }
+
+    /// What happens to a damaged block.
+    type Change = fn(&mut Kit, ulid::Ulid);
 
     fn checks(snapshot: &Snapshot) -> Vec<&'static str> {
         snapshot.findings.iter().map(|finding| finding.check).collect()
@@ -453,6 +458,85 @@ mod tests {
         assert_eq!(changes.completed, [result]);
         assert_eq!(changes.streams.len(), 1);
         assert_eq!(changes.retention.len(), 3);
+    }
+
+    #[test]
+    fn damage_is_healed_only_by_reading_the_block_as_it_is_now_as_thoroughly() {
+        let mut damaged = Kit::healthy(61);
+        let ulid = *damaged.view.blocks.keys().nth(3).unwrap();
+        damaged.verify(ulid, &[problem(Damage::Chunk, Severity::Critical)]);
+        let (snapshot, transition) = judged(&damaged);
+        assert_eq!(checks(&snapshot), ["chunk_corrupt"]);
+        commit(&mut damaged, &transition);
+        let cases: [(&str, Change, Option<FindingEnd>); 9] = [
+            ("read again, and sound", |kit, ulid| kit.verify(ulid, &[]), Some(FindingEnd::Resolved)),
+            (
+                "less was read",
+                |kit, ulid| {
+                    kit.verify(ulid, &[]);
+                    kit.verified.get_mut(&ulid).unwrap().level = Level::Checksum;
+                },
+                None,
+            ),
+            ("written again, and not read since", |kit, ulid| kit.edit(ulid, |block| block.objects[0].size += 1), None),
+            ("never read, as far as anybody knows", |kit, _| kit.verified.clear(), None),
+            (
+                "it could not be read",
+                |kit, ulid| kit.verified.get_mut(&ulid).unwrap().verdict = Verdict::Unreachable,
+                None,
+            ),
+            (
+                "wrong once, right once",
+                |kit, ulid| {
+                    let once = Problem { confirmed: false, ..problem(Damage::Chunk, Severity::Critical) };
+                    kit.verify(ulid, &[once]);
+                },
+                None,
+            ),
+            (
+                "the index is broken now, so that the chunks could not be compared",
+                |kit, ulid| kit.verify(ulid, &[problem(Damage::Index, Severity::Critical)]),
+                None,
+            ),
+            ("about to be deleted", |kit, ulid| kit.mark(ulid, 60, "x"), Some(FindingEnd::Resolved)),
+            ("gone", |kit, ulid| drop(kit.view.blocks.remove(&ulid)), Some(FindingEnd::Resolved)),
+        ];
+        for (case, change, expected) in cases {
+            let mut kit = damaged.clone();
+            change(&mut kit, ulid);
+            let (snapshot, transition) = judged(&kit);
+            let mut ends = transition.findings.iter().filter_map(|change| match change {
+                FindingChange::Ended { end, .. } => Some(*end),
+                FindingChange::Opened(_) | FindingChange::Updated(_) => None,
+            });
+            assert_eq!(ends.next(), expected, "{case}");
+            assert_eq!(checks(&snapshot).contains(&"chunk_corrupt"), expected.is_none(), "{case}");
+        }
+    }
+
+    #[test]
+    fn damage_of_many_blocks_is_healed_once_all_of_them_are_read_again() {
+        let mut kit = Kit::healthy(61);
+        kit.remember(10, 60);
+        let blocks: Vec<_> = kit.view.blocks.keys().copied().take(25).collect();
+        for ulid in &blocks {
+            kit.verify(*ulid, &[problem(Damage::Chunk, Severity::Critical)]);
+        }
+        let (snapshot, transition) = judged(&kit);
+        assert_eq!((checks(&snapshot), &snapshot.findings[0].evidence["count"]), (vec!["chunk_corrupt"], &25.into()));
+        commit(&mut kit, &transition);
+        let (last, others) = blocks.split_last().unwrap();
+        for ulid in others {
+            kit.verify(*ulid, &[]);
+        }
+        // the one that is left has been written again; the finding does not name it
+        kit.edit(*last, |block| block.objects[0].size += 1);
+        assert_eq!(checks(&judged(&kit).0).iter().filter(|check| **check == "chunk_corrupt").count(), 1);
+        for ulid in kit.view.blocks.keys().copied().collect::<Vec<_>>() {
+            kit.verify(ulid, &[]);
+        }
+        let (_, transition) = judged(&kit);
+        assert!(transition.findings.iter().any(|change| matches!(change, FindingChange::Ended { .. })));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::chain;
-use crate::ledger::{Access, AsOf, Ledger, LedgerError, Loaded};
-use crate::model::{BucketView, Interner, PastBlock, TimestampMs, Transition};
+use crate::ledger::{Access, AsOf, Kept, Ledger, LedgerError, Loaded, ToKeep};
+use crate::model::{BucketView, Hashes, Interner, PastBlock, TimestampMs, Transition, Verified};
 
 /// Where the past is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +179,26 @@ impl Memory {
     /// Blocks that ended long ago.
     pub(super) fn ancestors(&self, key: &str, ulids: &[Ulid]) -> Result<BTreeMap<Ulid, PastBlock>, LedgerError> {
         self.ledger.ancestors(key, ulids, &mut Interner::default())
+    }
+
+    /// What counts of each block of a bucket.
+    pub(super) fn verifications(&self, key: &str) -> Result<Verified, LedgerError> {
+        self.ledger.verifications(key)
+    }
+
+    /// When blocks of a bucket were tried in vain since they were last read.
+    pub(super) fn attempts(&self, key: &str) -> Result<BTreeMap<Ulid, TimestampMs>, LedgerError> {
+        self.ledger.attempts(key)
+    }
+
+    /// SHA-256 of the objects of a block as it was first verified.
+    pub(super) fn baseline(&self, key: &str, ulid: Ulid) -> Result<Hashes, LedgerError> {
+        self.ledger.baseline(key, ulid)
+    }
+
+    /// Keeps verifications; for each what counts now, or `None` where the block is not known.
+    pub(super) fn commit_verifications(&mut self, all: &[ToKeep<'_>]) -> Result<Vec<Option<Kept>>, LedgerError> {
+        self.ledger.commit_verifications(all)
     }
 
     /// Ends the open findings of every bucket but these, which nobody watches any more. Gives the names of those buckets

@@ -14,4 +14,6 @@ pub enum Need {
     Marks,
     /// What the ledger holds.
     Ledger,
+    /// For a finding that rests on a verification: one of the block as it is now, that would have noticed it.
+    Bytes,
 }

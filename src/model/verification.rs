@@ -180,6 +180,13 @@ pub struct Problem {
     pub confirmed: bool,
 }
 
+impl Problem {
+    /// Nobody needs to look again: it was seen twice, or is a quirk that no reading error looks like.
+    pub const fn is_settled(&self) -> bool {
+        self.confirmed || matches!(self.severity, Severity::Info)
+    }
+}
+
 /// What one verification of one block has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {

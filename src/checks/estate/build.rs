@@ -21,6 +21,7 @@ impl<'a> Estate<'a> {
             past,
             policy,
             bucket_policy: policy.bucket(&view.bucket),
+            verified: None,
             now,
             blocks: Vec::new(),
             streams: Vec::new(),

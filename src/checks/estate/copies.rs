@@ -74,14 +74,14 @@ impl Estate<'_> {
     }
 
     /// What the blocks of a stream hold around `time` that can be relied on: not those that are about to be deleted,
-    /// nor those that lack an object or a part of one.
+    /// nor those that lack an object or a part of one, nor those that are damaged.
     fn sound_coverage(&self, stream: &Stream, resolution: Resolution, time: Interval) -> IntervalSet {
         let blocks = self.blocks_of(stream, resolution).iter();
         let around = blocks.filter(|block| block.meta.interval.intersection(time).is_some());
         let sound = around.filter(|block| {
             let whole =
                 || missing_objects(block.view, block.meta).is_empty() && wrong_sizes(block.view, block.meta).is_empty();
-            !block.is_being_deleted() && (!block.settled || whole())
+            !block.is_being_deleted() && (!block.settled || whole()) && !self.is_damaged(block.view)
         });
         sound.flat_map(|block| block.cover.parts().iter().copied()).collect()
     }

@@ -2,6 +2,7 @@
 //! (superseded, settled, coverage, copies) worked out once.
 
 mod build;
+mod bytes;
 mod copies;
 mod coverage;
 mod holders;
@@ -14,11 +15,12 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 
+pub use self::bytes::{LEVEL, level_of};
 pub use self::coverage::{Cover, Hole};
 use super::policy::{BucketPolicy, Policy};
 use crate::model::{
     BlockMeta, BlockView, BucketPast, BucketView, DAY_MS, DeletionMark, HOUR_MS, IntervalSet, Labels, Lineage,
-    MarkState, PastBlock, Resolution, TimestampMs, parse_prometheus_duration, ulid_time,
+    MarkState, PastBlock, Resolution, TimestampMs, Verified, parse_prometheus_duration, ulid_time,
 };
 
 /// Everything that the checks of one bucket look at. Rests on a complete listing: without one it is empty.
@@ -32,6 +34,8 @@ pub struct Estate<'a> {
     pub policy: &'a Policy,
     /// What is demanded of this bucket.
     pub bucket_policy: BucketPolicy,
+    /// What reading the bytes of its blocks has shown.
+    verified: Option<&'a Verified>,
     /// The time that is judged.
     pub now: TimestampMs,
     /// Blocks that have their place in a stream, by stream, resolution, start and ULID.
