@@ -1,19 +1,13 @@
-//! `chunks_head/%06d`: full chunks of the head, which Prometheus maps into memory (`tsdb/chunks/head_chunks.go`). Like the
-//! logs, they are no part of a block: broken bytes are [`Damage::Chunk`], missing files [`Damage::Inconsistent`].
-//!
-//! `01 30 BC 91 | 01 | 00 00 00`, then records of `BE64 series | BE64 first | BE64 last | u8 encoding | uvarint len | data |
-//! CRC32C`, the checksum over all that is before it. Bit 7 of the encoding says that the samples came out of order. A file
-//! is allocated in advance, so that zeros may follow the last record.
+//! One file of head chunks.
 
-use std::collections::BTreeMap;
-
-use super::bytes::{len_u64, uvarint_len};
-use super::checksum::Running;
-use super::fault::{Faults, Rule};
-use crate::model::Damage;
-
-/// First bytes of a file: magic and version.
-pub const MAGIC: [u8; 5] = [0x01, 0x30, 0xbc, 0x91, 0x01];
+use super::{
+    CHECKSUM_RULE, ENCODING_RULE, HEADER_RULE, HeadChunks, LENGTH_RULE, MAGIC, MAGIC_RULE, MAX_DECODED, PADDED_RULE,
+    RANGE_RULE, RECORD_RULE, SIZE_RULE, TAIL_RULE, TORN_RULE,
+};
+use crate::tsdb::bytes::{len_u64, uvarint_len};
+use crate::tsdb::checksum::Running;
+use crate::tsdb::chunk::{Depth, read_chunk};
+use crate::tsdb::fault::Rule;
 
 /// Bytes before the first record.
 const HEADER: usize = 8;
@@ -26,76 +20,6 @@ const MAX_LEN_BYTES: usize = 5;
 
 /// Samples came out of order.
 const OUT_OF_ORDER: u8 = 0x80;
-
-/// Not the first bytes of such a file.
-pub static MAGIC_RULE: Rule =
-    Rule::critical("head_chunks_magic", Damage::Chunk, "does not begin with the five bytes of a file of head chunks");
-/// Readers do not look at them.
-pub static HEADER_RULE: Rule =
-    Rule::warning("head_chunks_header_padding", Damage::Chunk, "has other bytes than zeros at the end of its header");
-/// Not as many bytes as were listed, or fewer than a header.
-pub static SIZE_RULE: Rule = Rule::critical("head_chunks_size", Damage::Chunk, "has another size than it has to have");
-/// Prometheus removes this and all later files when it starts.
-pub static CHECKSUM_RULE: Rule =
-    Rule::critical("head_chunks_checksum", Damage::Chunk, "has a record that does not match its checksum");
-/// Nothing after it can be read.
-pub static LENGTH_RULE: Rule = Rule::critical(
-    "head_chunks_length",
-    Damage::Chunk,
-    "has a chunk whose length cannot be, so what follows cannot be read",
-);
-/// The file ends before the record does.
-pub static TORN_RULE: Rule = Rule::critical("head_chunks_torn", Damage::Chunk, "ends within a record");
-/// No writer takes more bytes than a number needs.
-pub static PADDED_RULE: Rule =
-    Rule::warning("head_chunks_padded_length", Damage::Chunk, "has a length that takes more bytes than it needs");
-/// After the first three zero numbers, there is nothing.
-pub static TAIL_RULE: Rule =
-    Rule::critical("head_chunks_tail", Damage::Chunk, "has other bytes than zeros after its last record");
-/// Chunks of a head are XOR or histograms.
-pub static ENCODING_RULE: Rule =
-    Rule::critical("head_chunks_encoding", Damage::Chunk, "has a chunk of an encoding that no head has");
-/// No series has reference 0, and no chunk ends before it begins.
-pub static RECORD_RULE: Rule =
-    Rule::critical("head_chunks_record", Damage::Chunk, "has a record of no series or of no time");
-/// Prometheus removes all files when it starts.
-pub static GAP_RULE: Rule =
-    Rule::critical("head_chunks_missing", Damage::Inconsistent, "lacks files of head chunks between others");
-/// No reader looks at it.
-pub static STRAY_RULE: Rule =
-    Rule::info("head_chunks_stray", Damage::Inconsistent, "has a file whose name is not that of a file of head chunks");
-
-/// What these files can break.
-pub static RULES: &[&Rule] = &[
-    &MAGIC_RULE,
-    &HEADER_RULE,
-    &SIZE_RULE,
-    &CHECKSUM_RULE,
-    &LENGTH_RULE,
-    &TORN_RULE,
-    &PADDED_RULE,
-    &TAIL_RULE,
-    &ENCODING_RULE,
-    &RECORD_RULE,
-    &GAP_RULE,
-    &STRAY_RULE,
-];
-
-/// What a file holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeadChunks {
-    /// Records that match their checksums.
-    pub chunks: u64,
-    /// How many of them hold samples that came out of order.
-    pub out_of_order: u64,
-    /// Where the record begins that was being written when the file was copied, in bytes. It is a fault too, unless this is
-    /// the last file.
-    pub torn: Option<u64>,
-    /// Where the bytes begin that were not looked into, since their place could not be known.
-    pub unread_from: Option<u64>,
-    /// What is wrong.
-    pub faults: Faults,
-}
 
 /// Proves a file that comes in parts.
 #[derive(Clone, Debug)]
@@ -134,6 +58,7 @@ struct Record {
     len: u64,
     len_bytes: usize,
     checksum: Running,
+    data: Vec<u8>,
     stored: u32,
     stored_bytes: u32,
 }
@@ -269,6 +194,9 @@ impl HeadChunksVerifier {
         let taken = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let data = bytes.get(..taken).unwrap_or_default();
         self.record.checksum.update(data);
+        if self.record.data.len().saturating_add(data.len()) <= MAX_DECODED {
+            self.record.data.extend_from_slice(data);
+        }
         let left = left - len_u64(taken);
         self.state = if left == 0 { State::Checksum } else { State::Data { left } };
         taken
@@ -279,10 +207,12 @@ impl HeadChunksVerifier {
         self.record.stored = self.record.stored << 8 | u32::from(byte);
         self.record.stored_bytes += 1;
         if self.record.stored_bytes == 4 {
-            let next = Record { at: self.at + 1, ..Record::default() };
-            let record = std::mem::replace(&mut self.record, next);
+            let mut record = std::mem::take(&mut self.record);
             self.state = State::Fixed;
             self.end_record(&record);
+            // the next takes the same memory
+            record.data.clear();
+            self.record = Record { at: self.at + 1, data: record.data, ..Record::default() };
         }
         1
     }
@@ -311,8 +241,31 @@ impl HeadChunksVerifier {
                 ("a series and an interval".to_owned(), format!("series {series}, {first} to {last} ms"))
             });
         }
-        if !matches!(encoding & !OUT_OF_ORDER, 1..=6) {
+        if matches!(encoding & !OUT_OF_ORDER, 1..=6) {
+            self.decode(record, first, last);
+        } else {
             self.note(&ENCODING_RULE, at, || ("1 to 6".to_owned(), (encoding & !OUT_OF_ORDER).to_string()));
+        }
+    }
+
+    /// Holds the chunk itself to its record.
+    fn decode(&mut self, record: &Record, first: i64, last: i64) {
+        if len_u64(record.data.len()) != record.len {
+            return;
+        }
+        let at = record.at + len_u64(FIXED + record.len_bytes);
+        let faults = &mut self.found.faults;
+        let mut note = |rule: &'static Rule, idx: usize, expected: String, found: String| {
+            faults.note(rule, "data", at + len_u64(idx), || (expected, found));
+        };
+        let encoding = record.encoding() & !OUT_OF_ORDER;
+        let Some(facts) = read_chunk(encoding, &record.data, Depth::Samples, &mut note) else { return };
+        self.found.samples += u64::from(facts.samples);
+        let found_last = facts.last_ms.unwrap_or(last);
+        if (facts.first_ms, found_last) != (first, last) {
+            self.note(&RANGE_RULE, record.at, || {
+                (format!("{first} to {last} ms"), format!("{} to {found_last} ms", facts.first_ms))
+            });
         }
     }
 
@@ -383,33 +336,12 @@ impl Doubt {
     }
 }
 
-/// What is wrong with a `chunks_head` folder, by the names of its files: their numbers follow each other.
-pub fn head_chunks_folder<'a>(names: impl IntoIterator<Item = &'a str>) -> Faults {
-    let mut faults = Faults::default();
-    let mut files: BTreeMap<u64, &str> = BTreeMap::new();
-    for name in names {
-        let number = name.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.parse().ok()).flatten();
-        match number {
-            Some(number) if name == format!("{number:06}") => {
-                files.insert(number, name);
-            }
-            _ => faults.note(&STRAY_RULE, "folder", 0, || ("six digits".to_owned(), name.to_owned())),
-        }
-    }
-    for (previous, next) in files.keys().zip(files.keys().skip(1)) {
-        let expected = previous.saturating_add(1);
-        if *next != expected {
-            faults.note(&GAP_RULE, "folder", 0, || (format!("{expected:06}"), format!("{next:06}")));
-        }
-    }
-    faults
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tsdb::fault::Faults;
 
-    const REAL: &[u8] = include_bytes!("../../tests/fixtures/wal/3.15-zstd/chunks_head/000001");
+    const REAL: &[u8] = include_bytes!("../../../tests/fixtures/wal/3.15-zstd/chunks_head/000001");
 
     /// Where the last record of the real file ends.
     const END: usize = 2083;
@@ -444,7 +376,7 @@ mod tests {
             }
         }
         let found = verified(REAL, false);
-        assert_eq!((found.chunks, found.out_of_order), (10, 2));
+        assert_eq!((found.chunks, found.out_of_order, found.samples), (10, 2, 384));
     }
 
     #[test]
@@ -508,12 +440,18 @@ mod tests {
             let checksum = crate::tsdb::checksum::crc32c(&record);
             [&MAGIC[..], &[0; 3], &record, &checksum.to_be_bytes()].concat()
         };
+        // one float at time 0
         let data = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let none = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for (bytes, expected) in [
             (file(1, 0, 0, 1, &[11], &data), &[][..]),
             (file(1, 0, 0, 0x81, &[11], &data), &[]),
-            (file(0, 0, 1, 1, &[11], &data), &["head_chunks_record"]),
-            (file(1, 1, 0, 1, &[11], &data), &["head_chunks_record"]),
+            (file(0, 0, 1, 1, &[11], &data), &["head_chunks_range", "head_chunks_record"]),
+            (file(1, 1, 0, 1, &[11], &data), &["head_chunks_range", "head_chunks_record"]),
+            (file(1, -1, 0, 1, &[11], &data), &["head_chunks_range"]),
+            (file(1, 0, 1, 1, &[11], &data), &["head_chunks_range"]),
+            (file(1, 0, 0, 1, &[11], &none), &["chunk_empty"]),
+            (file(1, 0, 0, 1, &[0], &[]), &["chunk_short"]),
             (file(1, 0, 0, 7, &[11], &data), &["head_chunks_encoding"]),
             (file(1, 0, 0, 0xff, &[11], &data), &["head_chunks_encoding"]),
             (file(1, 0, 0, 1, &[0x8b, 0], &data), &["head_chunks_padded_length"]),
@@ -523,21 +461,6 @@ mod tests {
             (file(0, 0, 0, 1, &[11], &data), &["head_chunks_tail"]),
         ] {
             assert_eq!(broken(&verified(&bytes, false)), expected, "{bytes:02x?}");
-        }
-    }
-
-    #[test]
-    fn files_follow_each_other() {
-        for (names, expected) in [
-            (&["000003", "000001", "000002"][..], &[][..]),
-            (&["000007"], &[]),
-            (&[], &[]),
-            (&["000001", "000004"], &["head_chunks_missing"]),
-            (&["000001", "2", "x", "000001.tmp", ""], &["head_chunks_stray"]),
-        ] {
-            let faults = head_chunks_folder(names.iter().copied());
-            let broken: Vec<&str> = faults.rules().map(|broken| broken.rule.id).collect();
-            assert_eq!(broken, expected, "{names:?}");
         }
     }
 }
