@@ -5,6 +5,7 @@ pub mod checksum;
 pub mod chunk;
 mod fault;
 pub mod head;
+pub mod index;
 mod json;
 mod marks;
 mod meta;
