@@ -43,6 +43,8 @@ pub struct Policy {
 pub struct BucketPolicy {
     /// Time between two passes, in ms.
     pub interval_ms: i64,
+    /// The scrub verifies its blocks.
+    pub scrub: bool,
     /// Declared new: it may be empty.
     pub new: bool,
     /// The compactor's `--delete-delay`, in ms.
@@ -65,6 +67,7 @@ impl Default for BucketPolicy {
             ["replica", "prometheus_replica", "rule_replica", "thanos_ruler_replica", "receive_replica", "__replica__"];
         Self {
             interval_ms: 5 * MINUTE_MS,
+            scrub: true,
             new: false,
             delete_delay_ms: 48 * HOUR_MS,
             consistency_delay_ms: 30 * MINUTE_MS,

@@ -25,6 +25,7 @@ pub(super) const TABLE: Table = Table {
         ),
         Key::new("objstore_config", Kind::Other("mapping"), "", "The content of such a file."),
         Key::new("interval", Kind::Interval, "5m", "Time between two passes of `watch`; from `1s`."),
+        Key::new("scrub", Kind::Flag, "true", "Whether the scrub verifies its blocks."),
         Key::new("new", Kind::Flag, "false", "The bucket may be empty."),
         Key::new("delete_delay", Kind::Duration, "48h", "The compactor's `--delete-delay`."),
         Key::new("consistency_delay", Kind::Duration, "30m", "The compactor's `--consistency-delay`."),
@@ -154,6 +155,7 @@ pub(super) fn demands(loader: &mut Loader<'_>, section: &Section) -> BucketPolic
     }
     BucketPolicy {
         interval_ms: section.ms("interval").unwrap_or(defaults.interval_ms),
+        scrub: section.flag("scrub").unwrap_or(defaults.scrub),
         new: section.flag("new").unwrap_or(defaults.new),
         delete_delay_ms: section.ms("delete_delay").unwrap_or(defaults.delete_delay_ms),
         consistency_delay_ms: section.ms("consistency_delay").unwrap_or(defaults.consistency_delay_ms),

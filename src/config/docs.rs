@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::yaml::{Effect, Key, Kind, Table};
-use super::{buckets, checks, main_file, objstore, policy, service, web};
+use super::{buckets, checks, main_file, objstore, policy, scrub, service, web};
 use crate::checks::{ALL, Check};
 
 const HEAD: &str = "\
@@ -32,6 +32,7 @@ streams:
 - *whole number*: also hexadecimal (`0x10`), octal (`0o17`, `017`), binary (`0b1`) and with underscores (`67_108_864`).
 - *duration*: what is compared with Prometheus or Thanos is written in their grammar: `1h30m`, `15d`, `1y` = 365 days. `0s` is zero.
 - *interval*: our own rhythms, such as `5m` or `1h 30m`; years and months are refused, because their length is not fixed.
+- *size*: `50MB`, `64MiB`, `1.5GB`; k, M, G, T are powers of 1000, Ki, Mi, Gi, Ti of 1024.
 - *matchers*: external labels as in PromQL, in quotes: `'{cluster=\"eu1\", replica=~\"a|b\"}'`. `'{}'` selects every stream.
 - Anchors, aliases and merge keys (`<<`) may be used. Null counts as absent.
 ";
@@ -51,7 +52,7 @@ pub fn configuration() -> String {
 
 fn render(all: &[&Check]) -> String {
     let mut text = HEAD.to_owned();
-    let sections: [(&str, &str, &Table); 7] = [
+    let sections: [(&str, &str, &Table); 9] = [
         ("Top level", "", &main_file::TABLE),
         ("`buckets`", "A list.", &buckets::TABLE),
         (
@@ -61,6 +62,16 @@ fn render(all: &[&Check]) -> String {
         ),
         ("`retention_by_stream`", "A list.", &policy::STREAM_RETENTION),
         ("`streams`", "A list.", &policy::STREAM),
+        (
+            "`scrub`",
+            "A new block is verified as soon as it is complete, and one that is not any more what it was; all others in a steady round. Its state is in the ledger: a restart goes on where it was. A bucket with `scrub: false` is left out.",
+            &scrub::TABLE,
+        ),
+        (
+            "`scrub.prices`",
+            "The defaults are an example: the list prices of Amazon S3 in us-east-1 and of the colder classes of Google and Azure, as of 2025, for a reader in the same region. Put in your own. A GB is 2^30 bytes.",
+            &scrub::PRICES,
+        ),
         ("`metrics`", "", &service::METRICS),
         (
             "`web`",

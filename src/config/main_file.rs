@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::buckets::{self, Defaults};
 use super::yaml::{self, Key, Kind, Node, Reading, Table};
-use super::{Loader, WebOptions, checks, policy, service};
+use super::{Loader, WebOptions, checks, policy, scrub, service};
 use crate::checks::{BucketPolicy, Policy};
-use crate::model::{BucketSettings, MetricsSettings};
+use crate::model::{BucketSettings, MetricsSettings, ScrubSettings};
 
 const LATER: &str = "not supported by this version";
 const ANY: Kind = Kind::Other("anything");
@@ -43,8 +43,13 @@ pub(super) const TABLE: Table = Table {
         Key::refused("endpoints", ANY, LATER),
         Key::refused("deviation", ANY, LATER),
         Key::refused("backups", ANY, LATER),
-        Key::refused("scrub", ANY, LATER),
         Key::refused("notify", ANY, LATER),
+        Key::new(
+            "scrub",
+            Kind::Section(&scrub::TABLE),
+            "",
+            "How `watch` verifies the content of blocks, again and again.",
+        ),
         Key::new("metrics", Kind::Section(&service::METRICS), "", "What `watch` exports of streams."),
         Key::new("web", Kind::Section(&service::WEB), "", "The web server of `watch`. Flags of the command line win."),
     ],
@@ -62,6 +67,8 @@ pub(super) struct Main {
     pub(super) policy: Policy,
     /// `metrics`
     pub(super) metrics: MetricsSettings,
+    /// `scrub`
+    pub(super) scrub: ScrubSettings,
     /// `web`
     pub(super) web: WebOptions,
 }
@@ -98,5 +105,6 @@ pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node:
     };
     let metrics = service::metrics(top.section("metrics"), loader.mistakes);
     let web = service::web(top.section("web"), path, loader.mistakes);
-    Main { buckets, defaults, policy, metrics, web }
+    let scrub = scrub::lower(top.section("scrub"), loader.mistakes);
+    Main { buckets, defaults, policy, metrics, scrub, web }
 }

@@ -13,7 +13,9 @@ mod main_file;
 mod mistake;
 mod objstore;
 mod policy;
+mod scrub;
 mod service;
+mod size;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,7 @@ pub use service::WebOptions;
 pub use web::WebFile;
 
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment, MetricsSettings, Selector};
+use crate::model::{BucketSettings, Environment, MetricsSettings, ScrubSettings, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub policy: Policy,
     /// What is exported of streams.
     pub metrics: MetricsSettings,
+    /// How blocks are verified.
+    pub scrub: ScrubSettings,
     /// The web server; flags win.
     pub web: WebOptions,
 }
@@ -117,7 +121,7 @@ impl Loader<'_> {
             policy.buckets.insert(Arc::clone(&bucket.name), demands);
             settings.push(bucket);
         }
-        Config { buckets: settings, policy, metrics: main.metrics, web: main.web }
+        Config { buckets: settings, policy, metrics: main.metrics, scrub: main.scrub, web: main.web }
     }
 
     /// The bucket that a flag gives.

@@ -13,6 +13,7 @@ mod metric;
 mod need;
 mod objstore;
 mod past;
+mod scrub;
 mod selector;
 mod service;
 mod snapshot;
@@ -20,6 +21,7 @@ mod time;
 mod transition;
 mod verification;
 mod web;
+mod window;
 mod world;
 
 pub use block::{
@@ -40,6 +42,7 @@ pub use objstore::{
     S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,
 };
 pub use past::{BucketPast, End, EndReason, Lineage, OpenFinding, Past, PastBlock, RetentionSeen, StreamPast};
+pub use scrub::{BucketScrub, Outlook, Prices, ScrubSettings, ScrubStatus};
 pub use selector::{MatchOp, Matcher, Selector};
 pub use service::{
     BucketStatus, DURATION_BOUNDS_MS, Durations, LedgerStatus, MetricsSettings, Published, ReloadStatus, ScanCounts,
@@ -50,6 +53,7 @@ pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_durati
 pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};
 pub use verification::{Damage, Hashes, Level, Place, Problem, VERIFIER_VERSION, Verdict, Verification, Verified};
 pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStamp, WebTls};
+pub use window::Window;
 pub use world::{
     BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,
     Mutation, ObjectView, Schedule, UnknownObject, World,

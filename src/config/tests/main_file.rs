@@ -92,6 +92,7 @@ fn everything_arrives() {
             "streams {cluster=\"eu1\"}: expected, local retention 15d, retired after 7d, block range 2h",
             "check late: enabled, severity info, after 2h, count 3, share 0.5",
             "check late for {cluster=~\"dev.*\"}: disabled, after 1d",
+            "scrub: every 30d at level full, 25MB and 50 requests per second, 192MiB of memory, all hours",
         ]
     );
 }

@@ -3,6 +3,7 @@
 mod documents;
 mod main_file;
 mod objstore;
+mod scrub;
 mod secrets;
 mod web;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::node::{Content, Entry, Node};
 use super::scalar;
 use super::table::{Effect, Key, Kind, Table};
-use crate::config::duration;
 use crate::config::mistake::{Mistakes, Place};
+use crate::config::{duration, size};
 use crate::model::{Secret, Selector, parse_prometheus_duration};
 
 /// Where in a document the decoder is.
@@ -58,6 +58,7 @@ enum Value {
     Integer(i64),
     Ratio(f64),
     Ms(i64),
+    Bytes(u64),
     Selector(Selector),
     Texts(Vec<String>),
     Section(Section),
@@ -192,6 +193,14 @@ impl Section {
         }
     }
 
+    /// A size in bytes.
+    pub(in crate::config) fn bytes(&self, name: &str) -> Option<u64> {
+        match self.value(name) {
+            Some(Value::Bytes(bytes)) => Some(*bytes),
+            _ => None,
+        }
+    }
+
     /// Matchers.
     pub(in crate::config) fn selector(&self, name: &str) -> Option<&Selector> {
         match self.value(name) {
@@ -300,6 +309,7 @@ fn value(
             Value::Ms(parse_prometheus_duration(text).ok_or(duration::PROMETHEUS_EXPECTED)?)
         }
         Kind::Interval => Value::Ms(duration::parse_interval(text(node, "a duration")?.0)?),
+        Kind::Size => Value::Bytes(size::parse(text(node, "a size")?.0).ok_or(size::EXPECTED)?),
         Kind::Choice(words) => {
             let (text, _) = text(node, "text")?;
             if !words.contains(&text) {

@@ -14,5 +14,6 @@ mod table;
 pub(super) use decode::{Reading, Section, decode};
 pub(super) use node::{Content, Entry, Node};
 pub(super) use parse::parse;
+pub(super) use scalar::number;
 pub(super) use source::Source;
 pub(super) use table::{Effect, Key, Kind, Table};

@@ -48,7 +48,7 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 }
 
 /// A number with or without a fractional part.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(in crate::config) fn number(text: &str) -> Option<f64> {
     match integer(text) {
         // every share and factor that anybody writes is far below 2^53, above which this would round
         Some(number) => number.to_string().parse().ok(),

@@ -54,6 +54,8 @@ pub(in crate::config) enum Kind {
     Duration,
     /// A duration in humantime's grammar.
     Interval,
+    /// A number of bytes with its unit.
+    Size,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `PromQL` matchers.
@@ -82,6 +84,7 @@ impl Kind {
             Self::Ratio => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Interval => "interval".to_owned(),
+            Self::Size => "size".to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Self::Selector => "matchers".to_owned(),
             Self::Texts => "list of texts".to_owned(),

@@ -1,0 +1,3 @@
+//! Reads blocks and proves them.
+
+pub mod scrub;
