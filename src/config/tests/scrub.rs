@@ -9,13 +9,13 @@ use crate::model::{DAY_MS, Level, Prices, ScrubSettings, Window};
 
 const BUCKET: &str = "buckets: [{objstore_config_file: objstore.yaml}]\n";
 
-fn scrub(text: &str) -> Result<Config, Vec<String>> {
+fn load(text: &str) -> Result<Config, Vec<String>> {
     Folder::new(&format!("{BUCKET}{text}")).load()
 }
 
 #[test]
 fn everything_has_its_meaning() {
-    let config = scrub(
+    let config = load(
         "scrub:\n  enabled: no\n  interval: 7d\n  level: checksum\n  max_bytes_per_second: 1.5MB\n  \
          max_requests_per_second: 0\n  memory: 64MiB\n  threads: 3\n  window: 22:00-06:00, 12:00-12:30\n  \
          time_zone: Europe/Berlin\n  prices:\n    currency: EUR\n    list_per_1000: 0.01\n    get_per_1000: 1\n    \
@@ -43,7 +43,7 @@ fn everything_has_its_meaning() {
     assert_eq!(scrub, expected);
     assert_eq!(scrub.window.text(), "12:00-12:30, 22:00-06:00 Europe/Berlin");
     for text in ["", "scrub:\n", "scrub: {}\n", "scrub: {prices: {}, level: full}\n"] {
-        assert_eq!(scrub(text).unwrap().scrub, ScrubSettings::default(), "{text}");
+        assert_eq!(load(text).unwrap().scrub, ScrubSettings::default(), "{text}");
     }
 }
 
@@ -95,7 +95,7 @@ fn every_mistake_is_said_at_its_place() {
             "2:43: scrub.prices.retrieval_per_gb: expected a number from 0 for each class",
         ),
     ] {
-        let found = scrub(text).unwrap_err().join("\n");
+        let found = load(text).unwrap_err().join("\n");
         assert_eq!(found, format!("main.yaml:{expected}"), "{text}");
     }
 }
@@ -107,7 +107,7 @@ fn defaults_in_the_documentation_are_those_that_hold() {
         given.map(|key| format!("{}: {}", key.name, key.default)).collect::<Vec<_>>().join(", ")
     };
     let text = format!("scrub: {{{}, prices: {{{}}}}}\n", written(&TABLE), written(&PRICES));
-    assert_eq!(scrub(&text).unwrap().scrub, ScrubSettings::default(), "{text}");
+    assert_eq!(load(&text).unwrap().scrub, ScrubSettings::default(), "{text}");
     // and there are no prices beside those
     assert_eq!(Prices::default().retrieval_per_gb.len(), PRICES.keys[4].default.matches(':').count());
 }

@@ -21,8 +21,8 @@ fn wait(scheduler: &mut Scheduler, now: TimestampMs) -> Option<TimestampMs> {
 }
 
 #[test]
-fn ten_thousand_blocks_that_nobody_has_verified_are_spread_over_the_interval() {
-    let blocks: Vec<Block> = (0..10_000).map(|number| block(number, 1_000_000, hours(-1_000))).collect();
+fn thousands_of_blocks_that_nobody_has_verified_are_spread_over_the_interval() {
+    let blocks: Vec<Block> = (0..3_000).map(|number| block(number, 1_000_000, hours(-1_000))).collect();
     let mut scheduler = Scheduler::new(&settings(32, ""), 2, BEGIN);
     scheduler.see(&bucket("a"), blocks.clone(), BEGIN);
     let mut now = BEGIN;
@@ -41,7 +41,7 @@ fn ten_thousand_blocks_that_nobody_has_verified_are_spread_over_the_interval() {
         };
     }
     // 30 of 32 days: a sixteenth is left for what comes in between
-    assert!(per_day[..30].iter().all(|count| (330..=340).contains(count)), "{per_day:?}");
+    assert!(per_day[..30].iter().all(|count| (98..=102).contains(count)), "{per_day:?}");
     assert!(now.since(BEGIN) <= 31 * DAY_MS, "{now}");
 }
 
