@@ -105,6 +105,11 @@ impl Faults {
         self.by_rule.contains_key(rule.id)
     }
 
+    /// Drops what is the consequence of another fault.
+    pub fn forgive(&mut self, rule: &Rule) {
+        self.by_rule.remove(rule.id);
+    }
+
     /// Notes a fault; `words` gives what was expected and what was found, and is asked only if that is kept.
     pub fn note(
         &mut self,

@@ -1,5 +1,6 @@
 //! The block formats of Prometheus and Thanos, without I/O: bytes in, `(value, problems)` out, never a panic.
 
+pub mod block;
 pub mod bytes;
 pub mod checksum;
 pub mod chunk;

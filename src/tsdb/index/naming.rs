@@ -39,7 +39,7 @@ pub struct Naming {
 
 impl Naming {
     /// Of the series entries at these offsets. Each costs a few small reads.
-    pub fn begin(&self, entries: &[u64]) -> NamingRun<'_> {
+    pub fn begin(self, entries: &[u64]) -> NamingRun {
         let wanted: BTreeSet<u64> = entries.iter().copied().collect();
         let mut run = NamingRun {
             naming: self,
@@ -70,8 +70,8 @@ enum Task {
 
 /// Turns places into labels: [`step`](Self::step) says which bytes it needs, [`feed`](Self::feed) takes them.
 #[derive(Debug)]
-pub struct NamingRun<'a> {
-    naming: &'a Naming,
+pub struct NamingRun {
+    naming: Naming,
     entries: BTreeMap<u64, Option<Labels>>,
     /// Symbols that are wanted, with their texts and whether these are cut.
     texts: BTreeMap<u32, Option<(String, bool)>>,
@@ -89,7 +89,7 @@ pub enum NamingStep {
     Done,
 }
 
-impl NamingRun<'_> {
+impl NamingRun {
     /// What it wants next.
     pub fn step(&self) -> NamingStep {
         match &self.need {
