@@ -269,9 +269,11 @@ impl Core {
 
     /// A bucket has stalled and nobody has said so yet.
     pub(super) fn has_stalled(&self, now: TimestampMs) -> bool {
+        let is_about_passes =
+            |open: &OpenFinding| open.check == "scan_stalled" && open.evidence.contains_key(scan_stalled::LAST_PASS);
         let is_told = |name: &Arc<str>| {
             let past = self.past.buckets.get(name);
-            past.is_some_and(|past| past.findings.values().any(|open| open.check == "scan_stalled"))
+            past.is_some_and(|past| past.findings.values().any(is_about_passes))
         };
         self.world.schedules.iter().any(|(name, schedule)| {
             let silent_ms = now.since(schedule.finished.unwrap_or(schedule.since));

@@ -56,5 +56,5 @@ pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStam
 pub use window::Window;
 pub use world::{
     BlockChange, BlockView, BucketView, ForeignKeys, KnownBlock, KnownBucket, Listing, MarkState, Marks, MetaState,
-    Mutation, ObjectView, Schedule, UnknownObject, World,
+    Mutation, ObjectView, Schedule, ScrubOutlook, UnknownObject, World,
 };

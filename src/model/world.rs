@@ -31,6 +31,23 @@ pub struct Schedule {
     pub finished: Option<TimestampMs>,
     /// When the pass began that is under way.
     pub scanning_since: Option<TimestampMs>,
+    /// How its re-verification gets on; `None` where there is none, or too little of it was done to tell.
+    pub scrub: Option<ScrubOutlook>,
+}
+
+/// Whether a round over everything in a bucket will be over in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScrubOutlook {
+    /// When the round began.
+    pub began: TimestampMs,
+    /// When it will be over if it goes on as it does.
+    pub round_ends: TimestampMs,
+    /// When it should be.
+    pub due: TimestampMs,
+    /// What is left of it, in bytes.
+    pub bytes_left: u64,
+    /// How fast it goes on: bytes per second over all hours, those outside of the window included.
+    pub bytes_per_second: u64,
 }
 
 /// What one pass over a bucket saw.

@@ -29,6 +29,12 @@ impl<'a> Estate<'a> {
         is_of(verification, block).then_some(verification)
     }
 
+    /// The block's verification, whatever content it is of, has such a problem.
+    pub fn has_problem(&self, ulid: Ulid, is_such: impl Fn(&Problem) -> bool) -> bool {
+        let found = self.verified.and_then(|verified| verified.get(&ulid));
+        found.is_some_and(|verification| verification.problems.iter().any(is_such))
+    }
+
     /// Something critical is wrong with the bytes of the block as it is now.
     pub(super) fn is_damaged(&self, block: &BlockView) -> bool {
         let found = self.verified.and_then(|verified| verified.get(&block.ulid));

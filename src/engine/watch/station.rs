@@ -291,6 +291,7 @@ impl Station {
                 since: status.watched_since,
                 finished: status.last_end.max(self.excused_until),
                 scanning_since: status.scanning_since,
+                scrub: None,
             };
             self.core.set_schedule(name, schedule);
         }
