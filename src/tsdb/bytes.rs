@@ -109,8 +109,9 @@ pub const fn uvarint_len(value: u64) -> usize {
         0 => 1,
         _ => {
             let bits = 64 - value.leading_zeros();
-            // 1 to 10
-            bits.div_ceil(7) as usize
+            #[expect(clippy::as_conversions, reason = "it is 1 to 10")]
+            let len = bits.div_ceil(7) as usize;
+            len
         }
     }
 }

@@ -3,8 +3,28 @@
 /// The signalling NaN that marks the end of a series.
 pub(super) const STALE: u64 = 0x7FF0_0000_0000_0002;
 
-/// Payload widths of a variable-width number, by the ones in front of it (fewer than 7), one byte each.
-const VARBIT_WIDTHS: u64 = 0x0019_120C_0906_0300;
+/// Numbers of variable width whose prefix has fewer than seven ones, by their first seven bits: the bits of the prefix,
+/// of the payload, and of both.
+const VARBIT: [(u8, u8, u8); 128] = {
+    let widths = [0, 3, 6, 9, 12, 18, 25];
+    let mut table = [(0, 0, 0); 128];
+    let mut ones = 0;
+    // those that begin with so many ones and a zero lie side by side
+    let mut first: usize = 0;
+    while ones < widths.len() {
+        let after = 128 - (64 >> ones);
+        while first < after {
+            #[expect(clippy::indexing_slicing, reason = "both are below the lengths, or this does not compile")]
+            {
+                table[first] = (PREFIXES[ones], widths[ones], PREFIXES[ones] + widths[ones]);
+            }
+            first += 1;
+        }
+        ones += 1;
+    }
+    table
+};
+const PREFIXES: [u8; 7] = [1, 2, 3, 4, 5, 6, 7];
 
 /// A number in the stream has more than 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,17 +129,22 @@ impl<'a> Bits<'a> {
     #[inline]
     fn varbit(&mut self) -> (u64, u32) {
         let word = self.peek();
-        let ones = word.leading_ones();
-        if ones < 7 {
-            let prefix = ones.wrapping_add(1);
-            let width = low_byte(VARBIT_WIDTHS >> (ones << 3));
-            self.skip(prefix.wrapping_add(width));
-            (top(word << prefix, width), width)
-        } else {
-            self.skip(8);
-            let width = if ones == 7 { 56 } else { 64 };
-            (self.read(width), width)
+        // no entry is beyond the table: seven bits are left of the word
+        let (prefix, width, total) = VARBIT.get(size(low_byte(word >> 57))).copied().unwrap_or_default();
+        if total == 0 {
+            return self.long_varbit(word);
         }
+        self.skip(u32::from(total));
+        let width = u32::from(width);
+        (top(word << prefix, width), width)
+    }
+
+    /// One with seven ones or more in front.
+    #[inline(never)]
+    fn long_varbit(&mut self, word: u64) -> (u64, u32) {
+        self.skip(8);
+        let width = if word >> 56 == 0xff { 64 } else { 56 };
+        (self.read(width), width)
     }
 
     /// An unsigned number of variable width.
@@ -145,13 +170,10 @@ pub(super) const fn top(word: u64, width: u32) -> u64 {
 
 /// The number that `width` bits stand for: the upper half but its first is negative, so that 2^(width-1) is itself.
 #[inline]
-pub(super) const fn signed(raw: u64, width: u32) -> i64 {
-    if width == 0 || width == 64 {
-        return raw.cast_signed();
-    }
+pub(super) fn signed(raw: u64, width: u32) -> i64 {
+    // without a branch, since widths are hard to foresee: 0 is never above the half, and twice the half of 64 bits is 0
     let half = 1_u64 << (width.wrapping_sub(1) & 63);
-    let excess = if raw > half { half << 1 } else { 0 };
-    raw.wrapping_sub(excess).cast_signed()
+    raw.wrapping_sub((half << 1).wrapping_mul(u64::from(raw > half))).cast_signed()
 }
 
 /// The number that `width` bits, 1 to 64, stand for in two's complement.

@@ -3,15 +3,15 @@
 use super::bits::{Bits, STALE};
 use super::layout::Layout;
 use super::rules;
-use super::walk::{Notes, Stop};
+use super::walk::Notes;
 use super::xor::Xor;
 
 /// The counts of one histogram after the other.
 pub(super) trait Counts {
     /// Reads those of the first.
     fn first(&mut self, bits: &mut Bits<'_>);
-    /// Reads those of the next.
-    fn next(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop>;
+    /// Reads those of the next; whether the windows of its values are possible.
+    fn next(&mut self, bits: &mut Bits<'_>) -> bool;
     /// The bits of the sum of observations.
     fn sum(&self) -> u64;
     /// Notes what cannot be in a histogram that only rises.
@@ -102,15 +102,15 @@ impl Counts for IntCounts {
         self.seen.falls = false;
     }
 
-    fn next(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
+    fn next(&mut self, bits: &mut Bits<'_>) -> bool {
         self.before = (self.count.value, self.zero.value);
         self.count.next(bits.varbit_int());
         self.zero.next(bits.varbit_int());
-        self.sum.next(bits)?;
+        let possible = self.sum.next(bits);
         if self.sum.value != STALE {
             self.buckets(bits, Paced::next);
         }
-        Ok(())
+        possible
     }
 
     fn sum(&self) -> u64 {
@@ -133,12 +133,14 @@ impl IntCounts {
     /// Reads all buckets.
     #[inline]
     fn buckets(&mut self, bits: &mut Bits<'_>, step: impl Fn(&mut Paced, i64)) {
+        // a copy stays in registers
+        let mut here = *bits;
         let (mut negative, mut falls, mut total) = (0, 0, 0_u64);
         let (positive, others) = self.buckets.split_at_mut_checked(self.positive).unwrap_or_default();
         for side in [positive, others] {
             let mut count: i64 = 0;
             for bucket in side {
-                step(&mut bucket.written, bits.varbit_int());
+                step(&mut bucket.written, here.varbit_int());
                 count = count.wrapping_add(bucket.written.value);
                 negative |= count;
                 falls |= count.wrapping_sub(bucket.count);
@@ -147,8 +149,9 @@ impl IntCounts {
             }
         }
         for _ in 0..self.unkept {
-            bits.varbit_int();
+            here.varbit_int();
         }
+        *bits = here;
         self.total = total;
         self.seen = Seen { negative: negative < 0, falls: falls < 0 };
     }
@@ -198,25 +201,27 @@ impl Counts for FloatCounts {
         }
     }
 
-    fn next(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
+    fn next(&mut self, bits: &mut Bits<'_>) -> bool {
         self.before = self.now();
-        self.count.next(bits)?;
-        self.zero.next(bits)?;
-        self.sum.next(bits)?;
+        let mut possible = self.count.next(bits) & self.zero.next(bits) & self.sum.next(bits);
         if self.sum.value == STALE {
-            return Ok(());
+            return possible;
         }
-        self.total = 0.0;
-        self.seen = Seen::default();
+        // copies stay in registers
+        let mut here = *bits;
+        let (mut negative, mut falls, mut total) = (false, false, 0.0);
         for bucket in &mut self.buckets {
             let before = f64::from_bits(bucket.value);
-            bucket.next(bits)?;
+            possible &= bucket.next(&mut here);
             let count = f64::from_bits(bucket.value);
-            self.seen.negative |= count < 0.0;
-            self.seen.falls |= count < before;
-            self.total += count;
+            negative |= count < 0.0;
+            falls |= count < before;
+            total += count;
         }
-        Ok(())
+        *bits = here;
+        self.total = total;
+        self.seen = Seen { negative, falls };
+        possible
     }
 
     fn sum(&self) -> u64 {

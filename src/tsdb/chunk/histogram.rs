@@ -5,6 +5,7 @@ use super::counts::{Counts, FloatCounts, IntCounts};
 use super::layout::Layout;
 use super::rules;
 use super::walk::{Notes, Sample, Starts, Stop, Visitor, rest};
+use super::xor::impossible;
 
 /// Bytes before the stream: the number of samples, and flags or where start times begin.
 const HEADER: usize = 3;
@@ -100,7 +101,9 @@ impl Walk<'_> {
             } else {
                 delta = delta.wrapping_add(bits.varbit_int());
                 t = t.wrapping_add(delta);
-                counts.next(&mut bits)?;
+                if !counts.next(&mut bits) {
+                    return Err(impossible(at));
+                }
                 starts.next(&mut bits, idx, before);
             }
             bits.whole(idx, self.samples)?;

@@ -13,6 +13,8 @@ const TIME_TOTALS: u64 = 0x1814_1001;
 const TIME_WIDTHS: u64 = 0x1411_0E00;
 /// So many ones, and 64 bits follow.
 const LONG_TIME: u32 = 4;
+/// Zeros behind which a word still has a whole window.
+const SEEN: u32 = 57 - 2 - WINDOW_BITS;
 /// Bits that say where a new window lies: five and six.
 pub(super) const WINDOW_BITS: u32 = 11;
 
@@ -30,43 +32,57 @@ impl Xor {
         Self { value, width: 64, shift: 0 }
     }
 
-    /// The next value.
-    #[inline]
-    pub(super) fn next(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
+    /// Reads the next value; whether its window is possible.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the place in the stream stays in a register only if nothing is called")]
+    #[must_use]
+    pub(super) fn next(&mut self, bits: &mut Bits<'_>) -> bool {
         let word = bits.peek();
         if word >> 63 == 0 {
             bits.skip(1);
-            return Ok(());
+            return true;
         }
-        bits.skip(2);
-        if word >> 62 == 3 {
-            return self.renew(bits);
+        if word >> 62 == 2 {
+            self.change(bits, word, 2);
+            return true;
         }
-        self.reuse(bits);
-        Ok(())
+        self.renew(bits, word, 2)
     }
 
-    /// The bits of a value within the known window.
-    #[inline]
-    pub(super) fn reuse(&mut self, bits: &mut Bits<'_>) {
-        self.value ^= bits.read(self.width) << self.shift;
+    /// Reads what differs behind `before` bits, in the known window. `word` is what comes next.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `next`")]
+    pub(super) fn change(&mut self, bits: &mut Bits<'_>, word: u64, before: u32) {
+        let total = before.wrapping_add(self.width);
+        let bits_that_differ = if total <= 57 {
+            bits.skip(total);
+            top(word << before, self.width)
+        } else {
+            bits.skip(before);
+            bits.read(self.width)
+        };
+        self.value ^= bits_that_differ << self.shift;
     }
 
-    /// A new window, and the bits of a value within it.
-    #[inline]
-    pub(super) fn renew(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
-        let (leading, width) = window(bits.peek());
+    /// Reads a new window behind `before` bits, and what differs in it; whether it is possible.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `next`")]
+    #[must_use]
+    pub(super) fn renew(&mut self, bits: &mut Bits<'_>, word: u64, before: u32) -> bool {
+        let (leading, width) = window(word << before);
         let sum = leading.wrapping_add(width);
-        if sum > 64 {
-            let found = format!("{leading} zeros and {width} bits");
-            return Err(Stop::new(&rules::WINDOW, bits.at(), "together at most 64".to_owned(), found));
-        }
-        bits.skip(WINDOW_BITS);
         self.width = width;
-        self.shift = 64_u32.wrapping_sub(sum);
-        self.reuse(bits);
-        Ok(())
+        self.shift = 64_u32.wrapping_sub(sum) & 63;
+        self.change(bits, word, before.wrapping_add(WINDOW_BITS));
+        sum <= 64
     }
+}
+
+/// Why a walk stops at a value whose window is impossible; `at` is the bit at which its sample begins.
+#[cold]
+pub(super) fn impossible(at: usize) -> Stop {
+    let expected = "at most 64 bits, with the zeros in front of them".to_owned();
+    Stop::new(&rules::WINDOW, at, expected, "more".to_owned())
 }
 
 /// Zeros in front of a new window, 0 to 31, and its width, 1 to 64: the next bits of `word`.
@@ -102,12 +118,15 @@ pub(super) fn walk(data: &[u8], samples: u32, visitor: &mut impl Visitor, notes:
     visitor.sample(Sample { t, start: 0, value: value.value }, bits.at(), notes);
     let mut delta: i64 = 0;
     for idx in 1..samples {
+        let at = bits.at();
         delta = match idx {
             1 => bits.uvarint().map_err(|reason| bits.stop_too_long(reason))?.cast_signed(),
             _ => delta.wrapping_add(time(&mut bits)),
         };
         t = t.wrapping_add(delta);
-        value.next(&mut bits)?;
+        if !value.next(&mut bits) {
+            return Err(impossible(at));
+        }
         bits.whole(idx, samples)?;
         visitor.sample(Sample { t, start: 0, value: value.value }, bits.at(), notes);
     }
@@ -130,58 +149,69 @@ pub(super) fn skim(data: &[u8], samples: u32) -> Option<(i64, i64)> {
         delta = bits.uvarint().ok()?.cast_signed();
         sound &= t.wrapping_add(delta) > t;
         t = t.wrapping_add(delta);
-        sound &= skim_value(&mut bits, &mut width, 0);
+        let word = bits.peek();
+        sound &= skim_value(&mut bits, &mut width, word, 0);
         left = left.wrapping_sub(1);
     }
     while left > 0 {
         let word = bits.peek();
-        // neither the pace nor the value changes: two zeros each
-        let pairs = (word.leading_zeros() >> 1).min(28).min(left);
-        if pairs > 0 {
-            let after = t.wrapping_add(delta.wrapping_mul(i64::from(pairs)));
-            // beyond 2^58 the product may have wrapped
-            sound &= after > t && delta < 1 << 58;
+        let (dod, rest, before);
+        if word >> 63 == 0 {
+            // no change of pace: skip all samples that change nothing, two zeros each, and the one behind them as well if
+            // it does not change the pace either
+            let zeros = word.leading_zeros();
+            let pairs = (zeros >> 1).min(28).min(left);
+            let changes = zeros & 1 == 1 && zeros <= SEEN && pairs < left;
+            let skipped = if changes { pairs.wrapping_add(1) } else { pairs };
+            let after = t.wrapping_add(delta.wrapping_mul(i64::from(skipped)));
+            // beyond 2^57 the product may have wrapped
+            sound &= after > t && delta < 1 << 57;
             t = after;
-            bits.skip(pairs << 1);
-            left = left.wrapping_sub(pairs);
+            left = left.wrapping_sub(skipped);
+            if changes {
+                sound &= skim_change(&mut bits, &mut width, word << zeros, zeros);
+            } else {
+                bits.skip(pairs << 1);
+            }
             continue;
-        }
-        let ones = word.leading_ones();
-        let dod = if ones < LONG_TIME {
-            let total = low_byte(TIME_TOTALS >> (ones << 3));
-            let dod_width = low_byte(TIME_WIDTHS >> (ones << 3));
-            let dod = signed(top(word << (total.wrapping_sub(dod_width)), dod_width), dod_width);
-            sound &= skim_value_at(&mut bits, &mut width, word << total, total);
-            dod
+        } else if word >> 62 == 2 {
+            (dod, rest, before) = (signed(top(word << 2, 14), 14), word << 16, 16);
         } else {
-            bits.skip(LONG_TIME);
-            let dod = bits.read(64).cast_signed();
-            sound &= skim_value(&mut bits, &mut width, 0);
-            dod
-        };
+            let ones = word.leading_ones();
+            if ones >= LONG_TIME {
+                bits.skip(LONG_TIME);
+                dod = bits.read(64).cast_signed();
+                (rest, before) = (bits.peek(), 0);
+            } else {
+                let total = low_byte(TIME_TOTALS >> (ones << 3));
+                let wide = low_byte(TIME_WIDTHS >> (ones << 3));
+                dod = signed(top(word << (total.wrapping_sub(wide)), wide), wide);
+                (rest, before) = (word << total, total);
+            }
+        }
         delta = delta.wrapping_add(dod);
         let after = t.wrapping_add(delta);
         sound &= after > t;
         t = after;
         left = left.wrapping_sub(1);
+        sound &= skim_value(&mut bits, &mut width, rest, before);
     }
     (sound && !bits.is_short() && rest(bits).is_ok()).then_some((first, t))
 }
 
-/// Steps over `before` bits and a value; whether its window is possible.
+/// Steps over `before` bits and the value whose first bits are those of `word`; whether its window is possible.
 #[inline]
-fn skim_value(bits: &mut Bits<'_>, width: &mut u32, before: u32) -> bool {
-    let word = bits.peek() << before;
-    skim_value_at(bits, width, word, before)
-}
-
-/// Steps over `before` bits and the value whose first bits are those of `word`.
-#[inline]
-fn skim_value_at(bits: &mut Bits<'_>, width: &mut u32, word: u64, before: u32) -> bool {
+fn skim_value(bits: &mut Bits<'_>, width: &mut u32, word: u64, before: u32) -> bool {
     if word >> 63 == 0 {
         bits.skip(before.wrapping_add(1));
         return true;
     }
+    skim_change(bits, width, word, before)
+}
+
+/// The same for a value that is known to change.
+#[inline]
+fn skim_change(bits: &mut Bits<'_>, width: &mut u32, word: u64, before: u32) -> bool {
     if word >> 62 == 2 {
         bits.skip(before.wrapping_add(2).wrapping_add(*width));
         return true;

@@ -2,7 +2,10 @@
 
 use super::bits::{Bits, STALE, top, twos_complement};
 use super::walk::{Notes, Sample, Starts, Stop, Visitor, rest};
-use super::xor::{WINDOW_BITS, Xor, window};
+use super::xor::{WINDOW_BITS, Xor, impossible, window};
+
+/// Zeros behind which a word still has a whole window.
+const SEEN: u32 = 57 - 3 - WINDOW_BITS;
 
 /// Bytes before the stream: the number of samples, and where start times begin.
 pub(super) const HEADER: usize = 3;
@@ -18,28 +21,29 @@ impl Value {
         if self.stale { STALE } else { self.base.value }
     }
 
-    /// Any value.
-    fn any(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
-        let ones = bits.peek().leading_ones().min(3);
+    /// Reads any value; whether its window is possible.
+    fn any(&mut self, bits: &mut Bits<'_>) -> bool {
+        let word = bits.peek();
+        let ones = word.leading_ones().min(3);
         self.stale = ones == 3;
-        // the longest prefix has no zero at its end
-        bits.skip(ones.wrapping_add(1).min(3));
         match ones {
-            1 => self.base.reuse(bits),
-            2 => self.base.renew(bits)?,
-            _ => {}
+            0 => bits.skip(1),
+            1 => self.base.change(bits, word, 2),
+            2 => return self.base.renew(bits, word, 3),
+            _ => bits.skip(3),
         }
-        Ok(())
+        true
     }
 
-    /// One that is neither a marker nor the same.
-    fn new_one(&mut self, bits: &mut Bits<'_>) -> Result<(), Stop> {
+    /// Reads one that is neither a marker nor the same; whether its window is possible.
+    fn changed(&mut self, bits: &mut Bits<'_>) -> bool {
         self.stale = false;
-        if bits.read(1) == 1 {
-            return self.base.renew(bits);
+        let word = bits.peek();
+        if word >> 63 == 1 {
+            return self.base.renew(bits, word, 1);
         }
-        self.base.reuse(bits);
-        Ok(())
+        self.base.change(bits, word, 1);
+        true
     }
 }
 
@@ -55,22 +59,27 @@ pub(super) fn walk(data: &[u8], samples: u32, visitor: &mut impl Visitor, notes:
     visitor.sample(Sample { t, start: starts.start(), value: value.bits() }, bits.at(), notes);
     let mut delta: i64 = 0;
     for idx in 1..samples {
-        let before = t;
-        if idx == 1 {
+        let (at, before) = (bits.at(), t);
+        let possible = if idx == 1 {
             delta = bits.uvarint().map_err(|reason| bits.stop_too_long(reason))?.cast_signed();
-            value.any(&mut bits)?;
+            value.any(&mut bits)
         } else {
             let control = bits.peek().leading_ones().min(5);
             bits.skip(control.wrapping_add(1).min(5));
             match control {
-                0 => value.stale = false,
-                1 => value.new_one(&mut bits)?,
-                5 => value.stale = true,
-                _ => {
+                1 => value.changed(&mut bits),
+                2..=4 => {
                     delta = delta.wrapping_add(time(&mut bits, control));
-                    value.any(&mut bits)?;
+                    value.any(&mut bits)
+                }
+                _ => {
+                    value.stale = control == 5;
+                    true
                 }
             }
+        };
+        if !possible {
+            return Err(impossible(at));
         }
         t = t.wrapping_add(delta);
         starts.next(&mut bits, idx, before);
@@ -103,81 +112,152 @@ const fn time_width(control: u32) -> u32 {
 
 /// The first and the last time of a chunk in which nothing is wrong; `None` if something is, or may be: `walk` says what.
 pub(super) fn skim(data: &[u8], samples: u32) -> Option<(i64, i64)> {
-    let starts = starts(data);
-    if starts.from() > 0 {
+    let mut starts = starts(data);
+    if starts.from() >= samples && starts.from() > 0 {
         return None;
     }
     let mut bits = Bits::new(data, HEADER);
     let first = bits.varint().ok()?;
-    let mut t = first;
+    let mut skim = Skim { width: 64, delta: 0, t: first, sound: true };
     bits.skip(64);
-    if data.get(2)? & 0x80 != 0 {
-        // an age below zero is for `walk`
-        if bits.varint().ok()? < 0 {
-            return None;
-        }
-    }
-    let mut width = 64;
-    let mut sound = true;
-    let mut delta: i64 = 0;
-    let mut left = samples.checked_sub(1)?;
-    if left > 0 {
-        delta = bits.uvarint().ok()?.cast_signed();
-        sound &= t.wrapping_add(delta) > t;
-        t = t.wrapping_add(delta);
+    starts.first(&mut bits, first).ok()?;
+    skim.sound &= starts.start() <= first || starts.start() == 0;
+    if samples > 1 {
+        skim.delta = bits.uvarint().ok()?.cast_signed();
         let word = bits.peek();
-        sound &= skim_any(&mut bits, &mut width, word, 0);
-        left = left.wrapping_sub(1);
+        skim.sound &= skim_any(&mut bits, &mut skim.width, word, 0);
+        skim.go_on();
+        skim.start(&mut bits, &mut starts, 1, first);
     }
-    while left > 0 {
-        let word = bits.peek();
-        let same = word.leading_zeros().min(57).min(left);
-        if same > 0 {
-            let after = t.wrapping_add(delta.wrapping_mul(i64::from(same)));
-            // beyond 2^57 the product may have wrapped
-            sound &= after > t && delta < 1 << 57;
-            t = after;
-            bits.skip(same);
-            left = left.wrapping_sub(same);
-            continue;
-        }
-        let control = word.leading_ones();
-        match control {
-            1 if word << 2 >> 63 == 0 => bits.skip(width.wrapping_add(3)),
-            1 => sound &= skim_new(&mut bits, &mut width, word << 3, 3),
-            2 | 3 => {
-                let prefix = control.wrapping_add(1);
-                let wide = time_width(control);
-                delta = delta.wrapping_add(twos_complement(top(word << prefix, wide), wide));
-                let total = prefix.wrapping_add(wide);
-                sound &= skim_any(&mut bits, &mut width, word << total, total);
+    let (skim, bits) = if starts.from() == 0 {
+        skim.without_starts(bits, samples.saturating_sub(2))
+    } else {
+        skim.with_starts(bits, starts, samples)
+    };
+    (skim.sound && !bits.is_short() && rest(bits).is_ok()).then_some((first, skim.t))
+}
+
+/// What is known while samples are stepped over.
+#[derive(Clone, Copy, Debug)]
+struct Skim {
+    /// Of the window of values.
+    width: u32,
+    delta: i64,
+    t: i64,
+    /// Nothing was wrong so far.
+    sound: bool,
+}
+
+impl Skim {
+    /// Steps over the last `left` samples of a chunk in which starts are not written. All is passed by value, so that it
+    /// stays in registers.
+    fn without_starts(mut self, mut bits: Bits<'_>, mut left: u32) -> (Self, Bits<'_>) {
+        while left > 0 {
+            let word = bits.peek();
+            if word >> 63 == 1 {
+                self.change(&mut bits, word);
+                self.go_on();
+                left = left.wrapping_sub(1);
+                continue;
             }
-            4 => {
-                bits.skip(5);
-                delta = delta.wrapping_add(bits.read(64).cast_signed());
+            // skip all samples that change nothing, a zero each, and the one behind them if it changes only its value
+            let zeros = word.leading_zeros();
+            let same = zeros.min(57).min(left);
+            let behind = word << (same & 63);
+            let changes = behind >> 62 == 2 && zeros <= SEEN && same < left;
+            let skipped = if changes { same.wrapping_add(1) } else { same };
+            let after = self.t.wrapping_add(self.delta.wrapping_mul(i64::from(skipped)));
+            // beyond 2^56 the product may have wrapped
+            self.sound &= after > self.t && self.delta < 1 << 56;
+            self.t = after;
+            left = left.wrapping_sub(skipped);
+            if changes {
+                self.sound &= skim_change(&mut bits, &mut self.width, behind << 2, same.wrapping_add(2));
+            } else {
+                bits.skip(same);
+            }
+        }
+        (self, bits)
+    }
+
+    /// Steps over all samples but the first two, and reads their starts.
+    fn with_starts(mut self, mut bits: Bits<'_>, mut starts: Starts, samples: u32) -> (Self, Bits<'_>) {
+        for idx in 2..samples {
+            let before = self.t;
+            let word = bits.peek();
+            if word >> 63 == 0 {
+                bits.skip(1);
+            } else {
+                self.change(&mut bits, word);
+            }
+            self.go_on();
+            self.start(&mut bits, &mut starts, idx, before);
+        }
+        (self, bits)
+    }
+
+    /// Steps over a sample that changes something; `word` is what comes next.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it changes stays in registers only if nothing is called")]
+    fn change(&mut self, bits: &mut Bits<'_>, word: u64) {
+        let width = &mut self.width;
+        if word >> 62 == 2 {
+            self.sound &= skim_change(bits, width, word << 2, 2);
+        } else if word >> 61 == 6 {
+            self.delta = self.delta.wrapping_add(twos_complement(top(word << 3, 13), 13));
+            self.sound &= skim_any(bits, width, word << 16, 16);
+        } else if word >> 60 == 14 {
+            self.delta = self.delta.wrapping_add(twos_complement(top(word << 4, 20), 20));
+            self.sound &= skim_any(bits, width, word << 24, 24);
+        } else {
+            bits.skip(5);
+            if word >> 59 == 30 {
+                self.delta = self.delta.wrapping_add(bits.read(64).cast_signed());
                 let word = bits.peek();
-                sound &= skim_any(&mut bits, &mut width, word, 0);
+                self.sound &= skim_any(bits, width, word, 0);
             }
-            _ => bits.skip(5),
         }
-        let after = t.wrapping_add(delta);
-        sound &= after > t;
-        t = after;
-        left = left.wrapping_sub(1);
     }
-    (sound && !bits.is_short() && rest(bits).is_ok()).then_some((first, t))
+
+    /// The time of the next sample.
+    #[inline]
+    const fn go_on(&mut self) {
+        let after = self.t.wrapping_add(self.delta);
+        self.sound &= after > self.t;
+        self.t = after;
+    }
+
+    /// The start of sample `idx`.
+    #[inline]
+    fn start(&mut self, bits: &mut Bits<'_>, starts: &mut Starts, idx: u32, before: i64) {
+        starts.next(bits, idx, before);
+        self.sound &= starts.start() <= self.t || starts.start() == 0;
+    }
 }
 
 /// Steps over `before` bits and any value, whose first bits are those of `word`; whether its window is possible.
 #[inline]
 fn skim_any(bits: &mut Bits<'_>, width: &mut u32, word: u64, before: u32) -> bool {
-    match word.leading_ones() {
-        0 => bits.skip(before.wrapping_add(1)),
-        1 => bits.skip(before.wrapping_add(2).wrapping_add(*width)),
-        2 => return skim_new(bits, width, word << 3, before.wrapping_add(3)),
-        _ => bits.skip(before.wrapping_add(3)),
+    if word >> 63 == 0 {
+        bits.skip(before.wrapping_add(1));
+    } else if word >> 62 == 2 {
+        bits.skip(before.wrapping_add(2).wrapping_add(*width));
+    } else if word >> 61 == 6 {
+        return skim_new(bits, width, word << 3, before.wrapping_add(3));
+    } else {
+        bits.skip(before.wrapping_add(3));
     }
     true
+}
+
+/// Steps over `before` bits and a value that changes.
+#[inline]
+fn skim_change(bits: &mut Bits<'_>, width: &mut u32, word: u64, before: u32) -> bool {
+    if word >> 63 == 0 {
+        bits.skip(before.wrapping_add(1).wrapping_add(*width));
+        return true;
+    }
+    skim_new(bits, width, word << 1, before.wrapping_add(1))
 }
 
 /// Steps over `before` bits, a new window that is at the top of `word`, and the bits within it.
