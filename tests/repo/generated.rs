@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use blockwarden::{catalogue, checks};
+use blockwarden::{catalogue, checks, tsdb};
 
 use crate::source;
 
@@ -67,6 +67,40 @@ fn the_page_of_metrics_is_up_to_date() {
         fs::write(source::root().join(path), catalogue::metrics_page()).unwrap();
     }
     let committed = source::files("docs", &["metrics.md"]).into_iter().map(|file| (file.path, file.text)).collect();
+    let found = differences(&expected, &committed);
+    assert!(found.is_empty(), "\n{}\nrun `UPDATE=1 cargo test --test repo`", found.join("\n"));
+}
+
+/// `docs/integrity-rules.md`.
+fn page_of_rules() -> String {
+    let mut page = "<!-- Generated from the rules in src/tsdb by `UPDATE=1 cargo test --test repo`. -->\n\
+        # What has to hold in a block\n\n\
+        Each rule that a verification can find broken, with the finding that declares it and how bad it is by itself. What \
+        is `info` is known of some writer and harms nobody. [verification.md](verification.md) says how they are proven.\n"
+        .to_owned();
+    let mut last = "";
+    for (file, rule) in tsdb::rules() {
+        if file != last {
+            page.push_str(&format!(
+                "\n## {file}\n\n| rule | finding | severity | what is wrong |\n|---|---|---|---|\n"
+            ));
+            last = file;
+        }
+        let (check, severity) = (rule.damage.check(), rule.severity);
+        page.push_str(&format!("| `{}` | `{check}` | {severity} | {} |\n", rule.id, rule.words));
+    }
+    page
+}
+
+#[test]
+fn the_page_of_rules_is_up_to_date() {
+    let path = "docs/integrity-rules.md";
+    let expected = BTreeMap::from([(path.to_owned(), page_of_rules())]);
+    if is_update() {
+        fs::write(source::root().join(path), page_of_rules()).unwrap();
+    }
+    let committed =
+        source::files("docs", &["integrity-rules.md"]).into_iter().map(|file| (file.path, file.text)).collect();
     let found = differences(&expected, &committed);
     assert!(found.is_empty(), "\n{}\nrun `UPDATE=1 cargo test --test repo`", found.join("\n"));
 }

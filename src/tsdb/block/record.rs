@@ -163,7 +163,8 @@ impl Seen {
         let found = || format!("{encoding} ({})", chunk::encoding_name(encoding));
         if !chunk::is_known(encoding) {
             let words = || ("1 to 6, or 255".to_owned(), encoding.to_string());
-            self.faults.note_in(&rules::CHUNK_ENCODING, "record", at, place, words);
+            let rule = if encoding == 0 { &rules::CHUNK_ENCODING_NONE } else { &chunk::rules::ENCODING };
+            self.faults.note_in(rule, "record", at, place, words);
             return false;
         }
         if !OLD.contains(&encoding) {

@@ -11,7 +11,8 @@ pub static SEGMENT_PADDING: Rule =
     Rule::critical("segment_padding", Chunk, "the header of a segment is not padded with zeros");
 pub static RECORD_LENGTH: Rule = Rule::critical("record_length", Chunk, "the length of a chunk is not one that fits");
 pub static RECORD_CHECKSUM: Rule = Rule::critical("record_checksum", Chunk, "the checksum of a chunk does not match");
-pub static CHUNK_ENCODING: Rule = Rule::critical("chunk_encoding", Chunk, "the encoding of a chunk is not a known one");
+pub static CHUNK_ENCODING_NONE: Rule =
+    Rule::critical("chunk_encoding_none", Chunk, "a chunk has the encoding 0, which stands for none");
 pub static CHUNK_TOO_LARGE: Rule =
     Rule::warning("chunk_too_large", Chunk, "a chunk is larger than any writer makes one, and was not decoded");
 pub static SEGMENT_STRAY: Rule = Rule::critical("segment_stray_bytes", Chunk, "bytes of a segment belong to no chunk");
@@ -100,7 +101,7 @@ pub static RULES: &[&Rule] = &[
     &SEGMENT_PADDING,
     &RECORD_LENGTH,
     &RECORD_CHECKSUM,
-    &CHUNK_ENCODING,
+    &CHUNK_ENCODING_NONE,
     &CHUNK_TOO_LARGE,
     &SEGMENT_STRAY,
     &CHUNK_RESOLUTION,

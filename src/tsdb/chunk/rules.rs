@@ -3,7 +3,9 @@
 use crate::model::Damage::{Chunk, Inconsistent, Unsupported};
 use crate::tsdb::Rule;
 
-pub static ENCODING: Rule = Rule::critical("chunk_encoding", Unsupported, "a chunk has an encoding that is not known");
+// its checksum holds, so somebody wrote it like that: a later Prometheus, perhaps
+pub static ENCODING: Rule =
+    Rule::warning("chunk_encoding", Unsupported, "a chunk has an encoding that is not known, and cannot be proven");
 pub static SHORT: Rule = Rule::critical("chunk_short", Chunk, "a chunk ends before its last sample");
 pub static EMPTY: Rule = Rule::critical("chunk_empty", Chunk, "a chunk has no samples");
 pub static NUMBER: Rule = Rule::critical("chunk_number", Chunk, "a number in a chunk has more than 64 bits");
