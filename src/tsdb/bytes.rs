@@ -116,6 +116,17 @@ pub const fn uvarint_len(value: u64) -> usize {
     }
 }
 
+/// The bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text
+}
+
 /// A length as a `u64`.
 pub fn len_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
@@ -146,6 +157,7 @@ mod tests {
             assert_eq!(cursor.uvarint().map(|value| (value, cursor.at())), expected, "{bytes:?}");
         }
         assert_eq!([0, 1, 2, u64::MAX].map(unzigzag), [0, -1, 1, i64::MIN]);
+        assert_eq!(hex(&[0, 0x1f, 0xe0]), "001fe0");
         assert_eq!([0, 127, 128, 16_383, 16_384, u64::MAX].map(uvarint_len), [1, 1, 2, 2, 3, 10]);
         let mut cursor = Cursor::new(&[0, 0, 1, 0, 9]);
         assert_eq!((cursor.be_u32(), cursor.be_u32()), (Ok(256), Err(Unreadable::Short)));

@@ -87,7 +87,7 @@ fn page_of_rules() -> String {
             last = file;
         }
         let (check, severity) = (rule.damage.check(), rule.severity);
-        page.push_str(&format!("| `{}` | `{check}` | {severity} | {} |\n", rule.id, rule.words));
+        page += &format!("| `{}` | `{check}` | {severity} | {} |\n", rule.id, rule.words);
     }
     page
 }

@@ -101,7 +101,7 @@ pub struct BlockVerifier {
 #[derive(Debug)]
 enum Phase {
     Meta(Vec<u8>),
-    Tombstones(TombstonesVerifier, Hashing),
+    Tombstones(Box<TombstonesVerifier>, Hashing),
     Index(Box<IndexVerifier>, Hashing),
     /// Until all work is handed back.
     Draining,
@@ -280,7 +280,7 @@ impl BlockVerifier {
 
     fn begin_tombstones(&mut self) -> Phase {
         match self.layout.tombstones.clone().filter(|(_, size)| *size > 0) {
-            Some((name, size)) => Phase::Tombstones(TombstonesVerifier::new(size), self.reading(&name, size)),
+            Some((name, size)) => Phase::Tombstones(Box::new(TombstonesVerifier::new(size)), self.reading(&name, size)),
             None => self.begin_index(),
         }
     }

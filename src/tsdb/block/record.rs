@@ -1,7 +1,7 @@
 //! One record of a segment: `uvarint length | encoding | data | CRC32C(encoding, data)`. The length covers the data alone
 //! and is itself covered by nothing.
 
-use super::super::bytes::{Cursor, len_u64, len_usize, uvarint_len};
+use super::super::bytes::{Cursor, hex, len_u64, len_usize, uvarint_len};
 use super::super::checksum;
 use super::super::chunk::{self, ChunkFacts, Depth};
 use super::super::fault::{ChunkPlace, Faults, Rule};
@@ -48,7 +48,7 @@ pub(super) fn frame(bytes: &[u8]) -> Result<Frame, NoFrame> {
     let mut cursor = Cursor::new(head);
     match cursor.uvarint() {
         // nothing is written without data, and no number in more bytes than it takes
-        Ok(data) if data > 0 && data <= u64::from(u32::MAX) && cursor.at() == uvarint_len(data) => {
+        Ok(data) if data > 0 && u32::try_from(data).is_ok() && cursor.at() == uvarint_len(data) => {
             Ok(Frame { prefix: cursor.at(), data })
         }
         Err(_) if head.len() < MAX_LENGTH_BYTES => Err(NoFrame::Short),
@@ -95,20 +95,17 @@ pub(super) struct Seen {
 pub(super) fn read_header(bytes: &[u8], faults: &mut Faults) {
     let (magic, padding) = bytes.split_at(MAGIC.len().min(bytes.len()));
     if magic != MAGIC {
-        faults.note(&rules::SEGMENT_HEADER, "header", 0, || (hex(&MAGIC), hex(magic)));
+        faults.note(&rules::SEGMENT_HEADER, "header", 0, || (head_hex(&MAGIC), head_hex(magic)));
     } else if padding.iter().any(|byte| *byte != 0) {
-        faults.note(&rules::SEGMENT_PADDING, "header", len_u64(MAGIC.len()), || (hex(&[0; 3]), hex(padding)));
+        faults.note(&rules::SEGMENT_PADDING, "header", len_u64(MAGIC.len()), || (head_hex(&[0; 3]), head_hex(padding)));
     }
 }
 
 /// The bytes as digits; the first few, if there are many.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(super) fn head_hex(bytes: &[u8]) -> String {
     const SHOWN: usize = 16;
-    let mut text: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
-    if bytes.len() > SHOWN {
-        text.push('…');
-    }
-    text
+    let shown = hex(bytes.get(..SHOWN.min(bytes.len())).unwrap_or_default());
+    if bytes.len() > SHOWN { shown + "…" } else { shown }
 }
 
 impl Seen {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::bytes::hex;
 use super::super::fault::Faults;
 use super::record::Seen;
 use super::report::WHOLE;
@@ -81,10 +82,8 @@ impl BlockVerifier {
         if (tally.chunks, tally.fingerprint) != (named, sum) {
             let mut faults = Faults::default();
             let words = || {
-                let found = match tally.chunks == named {
-                    true => format!("{named} others, or of other times"),
-                    false => format!("{}", tally.chunks),
-                };
+                let others = if tally.chunks == named { " others, or of other times" } else { "" };
+                let found = format!("{}{others}", tally.chunks);
                 (format!("{named} chunks that the index names"), found)
             };
             faults.note(&rules::CHUNKS_UNMATCHED, "series", 0, words);
@@ -149,7 +148,7 @@ impl BlockVerifier {
             let mut faults = Faults::default();
             let mut compare = |rule, expected: &[u8; 32]| {
                 if expected != hash {
-                    faults.note(rule, WHOLE, 0, || (digits(expected), digits(hash)));
+                    faults.note(rule, WHOLE, 0, || (hex(expected), hex(hash)));
                 }
             };
             if let Some(declared) = self.plan.declared(name) {
@@ -172,8 +171,4 @@ impl BlockVerifier {
 fn is_left_behind(meta: &BlockMeta) -> bool {
     let listed = meta.files.iter().flatten().any(|file| &*file.name == "tombstones");
     meta.source == BlockSource::Sidecar && !listed
-}
-
-fn digits(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::super::bytes::{len_u64, len_usize};
 use super::super::checksum::{self, Running};
-use super::record::{Demands, Frame, HEADER, MAX_DATA, NoFrame, Seen, frame, hex, read_header};
+use super::record::{Demands, Frame, HEADER, MAX_DATA, NoFrame, Seen, frame, head_hex, read_header};
 use super::rules;
 use super::tally::fingerprint;
 use crate::model::Level;
@@ -32,7 +32,7 @@ enum State {
     Large {
         begun: u64,
         left: u64,
-        running: Running,
+        running: Box<Running>,
     },
     /// Nothing can be told apart any more.
     Lost,
@@ -113,7 +113,7 @@ impl Walk {
             // the encoding is covered as well
             let left = frame.data.saturating_add(1);
             let part = rest.get(..len_usize(left).min(rest.len())).unwrap_or_default();
-            let mut running = Running::default();
+            let mut running: Box<Running> = Box::default();
             running.update(part);
             let left = left.saturating_sub(len_u64(part.len()));
             self.state = State::Large { begun, left, running };
@@ -150,7 +150,7 @@ impl Walk {
 
     fn lose(&mut self, bytes: &[u8]) -> usize {
         let left = self.size.saturating_sub(self.at);
-        let words = || ("a chunk".to_owned(), format!("{left} bytes: {}", hex(bytes)));
+        let words = || ("a chunk".to_owned(), format!("{left} bytes: {}", head_hex(bytes)));
         self.seen.faults.note(&rules::SEGMENT_STRAY, "record", self.at, words);
         self.state = State::Lost;
         bytes.len()

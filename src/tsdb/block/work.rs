@@ -9,7 +9,7 @@ use super::super::bytes::{len_u64, len_usize};
 use super::super::chunk::ChunkFacts;
 use super::super::fault::ChunkPlace;
 use super::hash::{Chain, Hold};
-use super::record::{Demands, Frame, HEADER, Seen, frame, hex, read_header, sound_record};
+use super::record::{Demands, Frame, HEADER, Seen, frame, head_hex, read_header, sound_record};
 use super::rules;
 
 /// A chunk as the index knows it.
@@ -109,7 +109,7 @@ impl<'a> Stretch<'a> {
                 Some(record) => return Some((frame, record)),
                 None => format!("{} bytes of data", frame.data),
             },
-            Err(_) => format!("no length: {}", hex(bytes)),
+            Err(_) => format!("no length: {}", head_hex(bytes)),
         };
         let words = || (format!("a chunk within {} bytes", bytes.len()), found);
         self.seen.faults.note_in(&rules::RECORD_LENGTH, "record", at, Some(place), words);
@@ -124,7 +124,7 @@ impl<'a> Stretch<'a> {
                 Some(record) => (&rules::CHUNK_ORPHAN, "a reference in the index", record.len()),
                 None => (&rules::SEGMENT_STRAY, "a chunk that the index refers to", bytes.len()),
             };
-            let words = || (expected.to_owned(), format!("{len} bytes: {}", hex(bytes)));
+            let words = || (expected.to_owned(), format!("{len} bytes: {}", head_hex(bytes)));
             self.seen.faults.note(rule, "record", at, words);
             at = at.saturating_add(len_u64(len.max(1)));
         }
