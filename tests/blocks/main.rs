@@ -15,4 +15,9 @@ mod blocks;
 
 mod decode;
 mod encoders;
+mod exhaustive;
+mod mutations;
 mod promtool;
+mod properties;
+mod recipe;
+mod verifier;

@@ -231,8 +231,8 @@ impl Plan {
         let (bytes, index) = index::write(self, &records);
         files.insert("index".to_owned(), bytes);
         if let Some(stones) = &self.tombstones {
-            let reference = |stone: &Stone| index.series[stone.series].reference;
-            files.insert("tombstones".to_owned(), tombstones(stones, reference));
+            let stone = |stone: &Stone| (u64::from(index.series[stone.series].reference), stone.first, stone.last);
+            files.insert("tombstones".to_owned(), tombstones(stones.iter().map(stone)));
         }
         let meta = self.meta_with_files(&files);
         files.insert("meta.json".to_owned(), serde_json::to_vec_pretty(&meta).unwrap());
@@ -259,13 +259,13 @@ impl Plan {
     }
 }
 
-/// The file `tombstones`.
-fn tombstones(stones: &[Stone], reference: impl Fn(&Stone) -> u32) -> Vec<u8> {
+/// The file `tombstones`: reference of a series, first and last time in ms of each stone.
+pub(crate) fn tombstones(stones: impl IntoIterator<Item = (u64, i64, i64)>) -> Vec<u8> {
     let mut bytes = vec![0x01, 0x30, 0xba, 0x30, 1];
-    for stone in stones {
-        put_uvarint(&mut bytes, u64::from(reference(stone)));
-        put_varint(&mut bytes, stone.first);
-        put_varint(&mut bytes, stone.last);
+    for (series, first, last) in stones {
+        put_uvarint(&mut bytes, series);
+        put_varint(&mut bytes, first);
+        put_varint(&mut bytes, last);
     }
     // the checksum covers the stones alone
     let crc = crc32c::crc32c(&bytes[5..]);

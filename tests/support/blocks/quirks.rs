@@ -70,8 +70,8 @@ pub(crate) const HEALTHY: &[Named] = &[
     }),
 ];
 
-/// Readers are fine with these; each writer that does so is known.
-pub(crate) const NOTED: &[Named] = &[
+/// Each writer that does so, or did so, is known. The data are all there.
+pub(crate) const QUIRKS: &[Named] = &[
     ("unused symbols", || BlockSpec {
         unused_symbols: ["~", "AA", "metric_1x"].map(String::from).to_vec(),
         ..regular()
@@ -120,16 +120,13 @@ pub(crate) const NOTED: &[Named] = &[
         }
         spec
     }),
-];
-
-/// Old bugs: the data are all there, and something should be done about the block one day.
-pub(crate) const WARNED: &[Named] = &[
     ("index version 3", || {
         let mut spec = regular();
         spec.layout.version = 3;
         spec
     }),
-    ("encodings that no Thanos reads", every_encoding),
+    ("encodings that only a new Prometheus reads", every_encoding),
+    ("encodings that no Thanos reads", || every_encoding().of_thanos(0, Files::Sizes)),
     ("the last sample of a chunk is the first of the next, as with 2.47.0", || {
         with_chunks(|chunks| {
             let shared = last_of(&chunks[0]);
