@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::blocks::big::{Big, write_big};
 use crate::blocks::data::{self, Kind, T0};
+use crate::blocks::quirks::HEALTHY;
 use crate::blocks::{BlockSpec, ChunkSpec, Samples, series};
 
 /// Runs promtool in a folder and gives what it prints. Not being able to is a failure, not a reason to skip.
@@ -94,6 +95,23 @@ fn check(spec: &BlockSpec) {
 fn floats_come_back_from_every_version_and_layout() {
     for spec in [floats(2), floats(2).up_to_3_6(), floats(1).version_1()] {
         check(&spec);
+    }
+}
+
+#[test]
+fn what_the_verifier_calls_healthy_is_read() {
+    for (name, spec) in HEALTHY {
+        let spec = spec();
+        let chunks = spec.series.iter().flat_map(|series| &series.chunks);
+        if !chunks.map(|chunk| chunk.samples.encoding()).all(|encoding| encoding <= 3) {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        spec.write().save(folder.path());
+        let listed = promtool(folder.path(), &["tsdb", "list", "."]);
+        assert!(listed.contains(&spec.ulid), "{name}: {listed}");
+        let analyzed = promtool(folder.path(), &["tsdb", "analyze", "--extended", ".", &spec.ulid]);
+        assert!(analyzed.contains(&format!("Series: {}\n", spec.series.len())), "{name}: {analyzed}");
     }
 }
 

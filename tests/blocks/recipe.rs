@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::blocks::data::{self, Kind, T0};
-use crate::blocks::{BlockSpec, ChunkSpec, Files, SeriesSpec, Stone, series};
+use crate::blocks::{BlockSpec, ChunkOrder, ChunkSpec, Files, SeriesSpec, Stone, series};
 
 /// What a block is made of.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ struct ChunkRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BlockKind {
     Version1,
+    /// With chunks in another order than their series.
+    Before251,
     UpTo36,
     New,
     Uploaded(Files),
@@ -54,6 +56,7 @@ fn kind() -> impl Strategy<Value = BlockKind> {
         Just(BlockKind::New),
         Just(BlockKind::UpTo36),
         Just(BlockKind::Version1),
+        Just(BlockKind::Before251),
         Just(BlockKind::Uploaded(Files::Absent)),
         Just(BlockKind::Uploaded(Files::Sizes)),
         Just(BlockKind::Uploaded(Files::Hashes)),
@@ -96,9 +99,12 @@ impl Recipe {
         spec.layout.empty_symbol = self.empty_symbol;
         match self.kind {
             BlockKind::New => spec.tombstones = Some(self.stones(&spec)),
-            BlockKind::UpTo36 => {
+            BlockKind::UpTo36 | BlockKind::Before251 => {
                 spec.tombstones = Some(self.stones(&spec));
                 spec = spec.up_to_3_6();
+                if self.kind == BlockKind::Before251 {
+                    spec.layout.chunks = ChunkOrder::Reversed;
+                }
             }
             BlockKind::Version1 => {
                 spec.tombstones = Some(self.stones(&spec));
@@ -127,7 +133,9 @@ impl Recipe {
                 }
                 // Thanos 0.42 reads no other
                 BlockKind::Uploaded(_) => data::chunk((encoding - 1) % 3 + 1, at, count, seed),
-                BlockKind::New | BlockKind::UpTo36 | BlockKind::Version1 => data::chunk(encoding, at, count, seed),
+                BlockKind::New | BlockKind::UpTo36 | BlockKind::Before251 | BlockKind::Version1 => {
+                    data::chunk(encoding, at, count, seed)
+                }
             };
             at = chunk.index_times().1 + 300_000;
             chunks.push(chunk);

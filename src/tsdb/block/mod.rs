@@ -154,6 +154,10 @@ impl BlockVerifier {
             walked: BTreeMap::new(),
             report,
         };
+        if verifier.layout.tombstones.as_ref().is_some_and(|(_, size)| *size == 0) {
+            // nothing of it can be asked for
+            verifier.note("tombstones", TombstonesVerifier::new(0).finish().faults);
+        }
         verifier.phase = match &verifier.layout.meta {
             Some(size) if verifier.plan.meta.is_some() && *size <= meta::MAX_BYTES && *size > 0 => {
                 Phase::Meta(Vec::new())

@@ -46,7 +46,7 @@ impl BlockVerifier {
         self.report.samples = tally.samples;
         self.report.chunks = tally.chunks;
         let chunks_whole = !self.report.faults.keys().any(|file| self.has(file, Damage::Chunk));
-        if unordered && index_whole && chunks_whole {
+        if unordered && index_whole && chunks_whole && self.demands.level > Level::Index {
             self.compare_sets(tally);
         }
         if index_whole && chunks_whole && tally.uncounted == 0 && self.demands.level > Level::Index {
