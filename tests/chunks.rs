@@ -117,12 +117,17 @@ fn every_truncation_is_noticed() {
     }
 }
 
+fn flipped(data: &[u8], bit: usize) -> Vec<u8> {
+    let mut data = data.to_vec();
+    *data.get_mut(bit / 8).unwrap() ^= 0x80 >> (bit % 8);
+    data
+}
+
 /// Reads every vector of two encodings with each bit flipped: both ways through a chunk come to the same.
 fn flip_all(encodings: [u8; 2]) {
     for vector in vectors().into_iter().filter(|vector| encodings.contains(&vector.encoding)) {
         for bit in 0..vector.data.len() * 8 {
-            let mut data = vector.data.clone();
-            data[bit / 8] ^= 0x80 >> (bit % 8);
+            let data = flipped(&vector.data, bit);
             let (facts, broken) = read(vector.encoding, &data, Depth::Samples);
             let times = times(vector.encoding, &data);
             let whole = facts.and_then(|facts| facts.last_ms);
@@ -365,8 +370,7 @@ fn aggregates_fill_their_chunk() {
     let (_, broken) = read(encoding, &[&data[..], &[0]].concat(), Depth::Head);
     assert_eq!(broken[0].0, rules::FRAMING.id);
     for bit in 0..data.len() * 8 {
-        let mut data = data.clone();
-        data[bit / 8] ^= 0x80 >> (bit % 8);
+        let data = flipped(&data, bit);
         let facts = read(encoding, &data, Depth::Samples).0;
         assert!(facts.is_none_or(|facts| facts.kind == Kind::Aggregates));
     }
