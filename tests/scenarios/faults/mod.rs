@@ -14,8 +14,10 @@ use std::path::Path;
 fn every_check_has_a_scenario_in_which_it_fires() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let files = std::fs::read_dir(folder.join("faults")).unwrap().map(|entry| entry.unwrap().path());
-    let sources: String =
-        files.chain([folder.join("storage.rs")]).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let sources: String = files
+        .chain([folder.join("storage.rs"), folder.join("../damage.rs")])
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
     // only the service can stall
     for check in blockwarden::checks::ALL.iter().filter(|check| check.id != "scan_stalled") {
         let fires = ["critical", "warning", "info"]
