@@ -160,22 +160,17 @@ impl Accounts {
         // where there is no series, there need not be a list of them
         if listed != self.series {
             faults.note(&rules::POSTINGS_ALL, "postings", postings, || {
-                let found = match listed.count == self.series.count {
-                    true => format!("{} series, and others", listed.count),
-                    false => format!("{} series", listed.count),
-                };
-                (format!("{} series", self.series.count), found)
+                let others = if listed.count == self.series.count { ", and others" } else { "" };
+                (format!("{} series", self.series.count), format!("{} series{others}", listed.count))
             });
         }
         for account in self.all.iter().filter(|account| account.series != account.lists) {
             let at = account.table.as_ref().map_or(postings, |(at, _)| *at);
             faults.note(&rules::POSTINGS_DIFFER, "postings", at, || {
                 let name = account.table.as_ref().map_or("a label that the table does not name", |(_, name)| name);
-                let found = match account.labels == account.postings {
-                    true => format!("{} postings, of other series or values", account.postings),
-                    false => format!("{} postings", account.postings),
-                };
-                (format!("label {name}: {} postings, one for each series with it", account.labels), found)
+                let others = if account.labels == account.postings { ", of other series or values" } else { "" };
+                let expected = format!("label {name}: {} postings, one for each series with it", account.labels);
+                (expected, format!("{} postings{others}", account.postings))
             });
         }
     }

@@ -22,14 +22,13 @@ pub(super) struct Labels {
     pub(super) unknown: bool,
 }
 
-/// A label, with what it takes long to look up.
+/// A label, with what it takes long to look up of its name.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     name: u32,
     value: u32,
     account: AccountId,
     name_hash: u64,
-    pair: u64,
 }
 
 impl Labels {
@@ -47,7 +46,8 @@ impl Labels {
     ) -> Option<()> {
         let count = reader.uvarint().filter(|count| *count <= MAX_LABELS)?;
         let count = usize::try_from(count).ok()?;
-        let before = self.before.unwrap_or_default();
+        let known = self.before.take();
+        let before = known.unwrap_or_default();
         let (empty, metric_name) = (symbols.empty(), symbols.metric_name());
         let (mut sorted, mut named, mut bare) = (true, false, false);
         let mut last_name = None;
@@ -58,25 +58,29 @@ impl Labels {
             last_name = Some(name);
             named |= name == metric_name;
             bare |= name == empty || value == empty;
-            let slot = match self.slots.get(idx) {
-                Some(slot) if slot.name == name && slot.value == value => {
-                    if idx >= before {
-                        order = order.then(Ordering::Greater);
+            match self.slots.get_mut(idx) {
+                Some(slot) if slot.name == name => {
+                    if order == Ordering::Equal {
+                        order = if idx < before { value.cmp(&slot.value) } else { Ordering::Greater };
                     }
-                    *slot
+                    slot.value = value;
                 }
                 known => {
-                    let known = known.copied();
-                    order = order.then(match known {
-                        Some(slot) if idx < before => (name, value).cmp(&(slot.name, slot.value)),
-                        _ => Ordering::Greater,
-                    });
-                    self.look_up(at, (name, value), known, symbols, accounts, faults, idx)
+                    let known = known.map(|slot| slot.name).filter(|_| idx < before);
+                    order = order.then(known.map_or(Ordering::Greater, |known| name.cmp(&known)));
+                    self.rename(at, idx, (name, value), symbols, accounts, faults);
                 }
-            };
-            accounts.add_label(slot.account, slot.pair, series_hash);
+            }
         }
-        if order == Ordering::Equal && self.before.is_some() {
+        // a loop of its own, so that the processor waits for all of these hashes at once
+        for slot in self.slots.get(..count).unwrap_or_default() {
+            let value_hash = symbols.hash(slot.value).unwrap_or_else(|| {
+                self.unknown = true;
+                unknown(at, slot.value, symbols, faults)
+            });
+            accounts.add_label(slot.account, hash::pair(slot.name_hash, value_hash), series_hash);
+        }
+        if order == Ordering::Equal && known.is_some() {
             // the same labels, or the first of them
             order = Ordering::Less;
         }
@@ -91,7 +95,10 @@ impl Labels {
                 ("names in ascending order".to_owned(), "names that are not".to_owned())
             });
         }
-        if bare || !named {
+        if count == 0 {
+            let words = || ("one label at least".to_owned(), "none".to_owned());
+            faults.note(&rules::SERIES_WITHOUT_LABELS, "series", at, words);
+        } else if (bare || !named) && !symbols.hurt() {
             self.judge(at, count, (empty, metric_name), faults);
         }
         Some(())
@@ -101,10 +108,7 @@ impl Labels {
     #[cold]
     fn judge(&self, at: u64, count: usize, (empty, metric_name): (u32, u32), faults: &mut Faults) {
         let slots = self.slots.get(..count).unwrap_or_default();
-        if count == 0 {
-            let words = || ("one label at least".to_owned(), "none".to_owned());
-            faults.note(&rules::SERIES_WITHOUT_LABELS, "series", at, words);
-        } else if !slots.iter().any(|slot| slot.name == metric_name) {
+        if !slots.iter().any(|slot| slot.name == metric_name) {
             let words = || ("a label `__name__`".to_owned(), format!("{count} others"));
             faults.note(&rules::SERIES_WITHOUT_NAME, "series", at, words);
         }
@@ -118,41 +122,36 @@ impl Labels {
         }
     }
 
-    /// A label that the series before did not have at this position.
-    #[expect(clippy::too_many_arguments, reason = "all that a label needs; it has one caller")]
-    fn look_up(
+    /// A label whose name the series before did not have at this position.
+    fn rename(
         &mut self,
         at: u64,
+        idx: usize,
         (name, value): (u32, u32),
-        known: Option<Slot>,
         symbols: &Symbols,
         accounts: &mut Accounts,
         faults: &mut Faults,
-        idx: usize,
-    ) -> Slot {
-        let (account, name_hash) = match known {
-            Some(slot) if slot.name == name => (slot.account, slot.name_hash),
-            _ => {
-                let name_hash = self.hash(at, name, symbols, faults);
-                (accounts.of_symbol(name, name_hash), name_hash)
-            }
-        };
-        let value_hash = self.hash(at, value, symbols, faults);
-        let slot = Slot { name, value, account, name_hash, pair: hash::pair(name_hash, value_hash) };
+    ) {
+        let name_hash = symbols.hash(name).unwrap_or_else(|| {
+            self.unknown = true;
+            unknown(at, name, symbols, faults)
+        });
+        let slot = Slot { name, value, account: accounts.of_symbol(name, name_hash), name_hash };
         match self.slots.get_mut(idx) {
             Some(place) => *place = slot,
             None => self.slots.push(slot),
         }
-        slot
     }
+}
 
-    fn hash(&mut self, at: u64, symbol: u32, symbols: &Symbols, faults: &mut Faults) -> u64 {
-        symbols.hash(symbol).unwrap_or_else(|| {
-            self.unknown = true;
-            faults.note(&rules::SERIES_SYMBOL, "series", at, || {
-                (format!("one of {} symbols", symbols.count()), format!("symbol {symbol}"))
-            });
-            0
-        })
+/// A symbol that is in no table; it has no hash.
+#[cold]
+fn unknown(at: u64, symbol: u32, symbols: &Symbols, faults: &mut Faults) -> u64 {
+    // where symbols were lost, it may be one of these
+    if !symbols.hurt() {
+        faults.note(&rules::SERIES_SYMBOL, "series", at, || {
+            (format!("one of {} symbols", symbols.count()), format!("symbol {symbol}"))
+        });
     }
+    0
 }

@@ -99,7 +99,7 @@ impl Frame {
                     faults.note(self.rules.broken, self.rules.section, here, || {
                         let number = self.entries.saturating_add(1);
                         let all = format!("entry {number} of {} inside the section", self.claimed);
-                        (all, "a length that cannot be".to_owned())
+                        (all, "no such entry".to_owned())
                     });
                     self.lost = true;
                     self.hurt = true;

@@ -42,10 +42,11 @@ pub(super) const fn number(value: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Of a label, from the hashes of its name and value; odd, so that it can be divided by.
+/// Of a label, from the hashes of its name and value.
 #[inline]
 pub(super) const fn pair(name: u64, value: u64) -> u64 {
-    number(number(name).wrapping_add(value)) | 1
+    // turned, so that it is another label with name and value exchanged
+    name.rotate_left(32).wrapping_add(value) | 1
 }
 
 /// For tables whose keys are hashes or small numbers already.

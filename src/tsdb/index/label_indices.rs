@@ -6,9 +6,9 @@ use super::frame::{Frame, FrameRules};
 use super::hash;
 use super::lane::Took;
 use super::list::{List, Listed, WORD};
-use super::read::{Reader, be_u32};
+use super::read::{Reader, Short, be_u32};
 use super::rules;
-use super::series::not_zero;
+use super::series::padding;
 use super::symbols::{MAX_TEXT, Symbols, loose, quoted};
 use crate::tsdb::Faults;
 use crate::tsdb::bytes::{len_u64, len_usize};
@@ -65,11 +65,9 @@ impl LabelIndices {
         }
         let missing = len_usize(at.wrapping_neg() & WORD.wrapping_sub(1));
         if missing > 0 {
-            let padding = bytes.get(..missing).unwrap_or(bytes);
-            if let Some(idx) = padding.iter().position(|byte| *byte != 0) {
-                not_zero(at, padding, idx, "label indices", faults);
-            }
-            return Took::Bytes(padding.len());
+            let bytes = bytes.get(..missing).unwrap_or(bytes);
+            padding(at, bytes, "label indices", faults);
+            return Took::Bytes(bytes.len());
         }
         self.start(at, bytes, faults)
     }
@@ -91,7 +89,8 @@ impl LabelIndices {
             let words = || ("the values of one name, in four bytes each and eight".to_owned(), found);
             faults.note(&rules::LABEL_INDEX_BROKEN, "label indices", at, words);
         }
-        let Some(all) = [by_count, by_len].into_iter().find(|all| *all <= left && *all >= EMPTY && all % WORD == 0)
+        let Some(all) =
+            [by_count, by_len].into_iter().find(|all| *all <= left && *all >= EMPTY && all.is_multiple_of(WORD))
         else {
             self.broken(at, faults, format!("{len} bytes, with {count} values"));
             return Took::Bytes(12);
@@ -140,7 +139,9 @@ impl LabelIndices {
         let hurt = self.hurt;
         self.table.item(at, bytes, faults, |at, bytes, faults| {
             let mut reader = Reader::new(bytes);
-            let keys = reader.item_uvarint(bytes)?;
+            if reader.item_uvarint(bytes)? != 1 {
+                return Err(Short::Broken);
+            }
             let name = reader.item_text(bytes, MAX_TEXT)?;
             let offset = reader.item_uvarint(bytes)?;
             if reader.loose {
@@ -149,11 +150,10 @@ impl LabelIndices {
             let list = kept.get(ordinal);
             ordinal = ordinal.saturating_add(1);
             let expected = list.map(|(start, _)| *start);
-            if (keys != 1 || expected != Some(offset)) && kept_all && !hurt {
+            if expected != Some(offset) && kept_all && !hurt {
                 faults.note(&rules::LABEL_TABLE_OFFSET, TABLE_RULES.section, at, || {
-                    let expected =
-                        expected.map_or_else(|| "no more entries".to_owned(), |at| format!("1 key, at {at}"));
-                    (expected, format!("{keys} keys, at {offset}"))
+                    let expected = expected.map_or_else(|| "no more entries".to_owned(), |at| at.to_string());
+                    (expected, offset.to_string())
                 });
             }
             if let Some((start, values)) = list

@@ -241,9 +241,10 @@ impl NamingRun {
             }
             let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            match plain {
-                true => printed.extend([name, name_cut]),
-                false => quote(name, name_cut, &mut printed),
+            if plain {
+                printed.extend([name, name_cut]);
+            } else {
+                quote(name, name_cut, &mut printed);
             }
             printed.push('=');
             quote(value, value_cut, &mut printed);

@@ -6,7 +6,7 @@ use super::lane::Took;
 use super::list::{List, Listed, WORD};
 use super::read::be_u32;
 use super::rules;
-use super::series::not_zero;
+use super::series::padding;
 use super::table::{Listing, Table};
 use crate::tsdb::Faults;
 use crate::tsdb::bytes::{len_u64, len_usize};
@@ -23,6 +23,8 @@ pub(super) struct Postings {
     skip_to: u64,
     /// They must not be compared with anything.
     pub(super) hurt: bool,
+    /// Lists that the table does not name: faults, unless it is damaged itself.
+    pub(super) unnamed: Faults,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,9 @@ struct Current {
     listing: Option<Listing>,
     sum: Sum,
 }
+
+/// The table has to be read on first.
+struct Wait;
 
 /// What stands beside the lists.
 pub(super) struct Around<'a> {
@@ -42,8 +47,8 @@ pub(super) struct Around<'a> {
 }
 
 impl Postings {
-    pub(super) const fn new(end: u64) -> Self {
-        Self { end, current: None, skip_to: 0, hurt: false }
+    pub(super) fn new(end: u64) -> Self {
+        Self { end, current: None, skip_to: 0, hurt: false, unnamed: Faults::default() }
     }
 
     /// The table has to be read on before the next list.
@@ -62,7 +67,7 @@ impl Postings {
                     at = at.saturating_add(len_u64(len));
                 }
                 Took::More(_) | Took::Stall if used > 0 => break,
-                waits => return waits,
+                waits @ (Took::More(_) | Took::Stall) => return waits,
             }
         }
         Took::Bytes(used)
@@ -84,11 +89,9 @@ impl Postings {
         }
         let missing = len_usize(at.wrapping_neg() & WORD.wrapping_sub(1));
         if missing > 0 {
-            let padding = bytes.get(..missing).unwrap_or(bytes);
-            if let Some(idx) = padding.iter().position(|byte| *byte != 0) {
-                not_zero(at, padding, idx, "postings", around.faults);
-            }
-            return Took::Bytes(padding.len());
+            let bytes = bytes.get(..missing).unwrap_or(bytes);
+            padding(at, bytes, "postings", around.faults);
+            return Took::Bytes(bytes.len());
         }
         if self.waits(at, around.table) {
             return Took::Stall;
@@ -109,11 +112,11 @@ impl Postings {
         };
         let by_len = u64::from(len).saturating_add(8);
         let by_count = u64::from(count).saturating_mul(WORD).saturating_add(EMPTY);
-        let Some(listing) = self.listing(at, by_len, around) else { return Took::Stall };
+        let Ok(listing) = self.listing(at, by_len, around) else { return Took::Stall };
         // three say where it ends, of which two suffice: its length, its count, and where the next one begins
         let next = around.table.ahead().front().map_or(self.end, |next| next.offset);
-        let by_next = next.checked_sub(at).filter(|len| *len <= left && *len >= EMPTY && len % WORD == 0);
-        let fits = |len: u64| len <= left && len >= EMPTY && len % WORD == 0;
+        let by_next = next.checked_sub(at).filter(|len| *len <= left && *len >= EMPTY && len.is_multiple_of(WORD));
+        let fits = |len: u64| len <= left && len >= EMPTY && len.is_multiple_of(WORD);
         let all = match () {
             () if fits(by_len) && (by_len == by_count || by_next == Some(by_len)) => by_len,
             () if by_next == Some(by_count) => by_count,
@@ -146,14 +149,13 @@ impl Postings {
         }
     }
 
-    /// The entry of the table for the list at `at`, which has `len` bytes by its own account. `None` while the table has to
-    /// be read on first.
+    /// The entry of the table for the list at `at`, which has `len` bytes by its own account; `None` if there is none.
     #[inline]
-    fn listing(&mut self, at: u64, len: u64, around: &mut Around<'_>) -> Option<Option<Listing>> {
+    fn listing(&mut self, at: u64, len: u64, around: &mut Around<'_>) -> Result<Option<Listing>, Wait> {
         while let Some(first) = around.table.ahead().front().copied() {
             if first.offset == at {
                 around.table.ahead().pop_front();
-                return Some(Some(first));
+                return Ok(Some(first));
             }
             self.hurt = true;
             // only this entry is wrong, if the next one fits
@@ -166,17 +168,17 @@ impl Postings {
             let words = || (at.to_string(), first.offset.to_string());
             around.faults.note(&rules::TABLE_OFFSET, "postings offset table", first.at, words);
             if belongs {
-                return Some(Some(first));
+                return Ok(Some(first));
             }
             if self.waits(at, around.table) {
-                return None;
+                return Err(Wait);
             }
         }
         self.hurt = true;
-        around.faults.note(&rules::TABLE_MISSES, "postings", at, || {
+        self.unnamed.note(&rules::TABLE_MISSES, "postings", at, || {
             ("an entry of the postings offset table".to_owned(), "none that leads here".to_owned())
         });
-        Some(None)
+        Ok(None)
     }
 
     fn broken(&mut self, at: u64, to: u64, faults: &mut Faults, found: &str) {

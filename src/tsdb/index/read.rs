@@ -1,6 +1,6 @@
 //! Numbers out of whole items, as fast as a processor without branches can, with a note of what no writer writes.
 
-use crate::tsdb::bytes::unzigzag;
+use crate::tsdb::bytes::{MAX_UVARINT, unzigzag};
 
 /// Reads on from the start of `rest`.
 #[derive(Clone, Copy, Debug)]
@@ -92,13 +92,11 @@ impl<'a> Reader<'a> {
     /// A number at the end of what has come of an item so far.
     #[inline]
     pub(super) fn item_uvarint(&mut self, item: &[u8]) -> Result<u64, Short> {
-        self.uvarint().ok_or(match self.rest.len() {
-            0..10 => match self.rest.iter().all(|byte| *byte >= 0x80) {
-                true => Short::More(item.len().saturating_add(1)),
-                false => Short::Broken,
-            },
-            _ => Short::Broken,
-        })
+        match self.uvarint() {
+            Some(value) => Ok(value),
+            None if self.rest.len() < MAX_UVARINT => Err(Short::More(item.len().saturating_add(1))),
+            None => Err(Short::Broken),
+        }
     }
 
     /// So many bytes after their number; more than `most` are refused before they come.

@@ -102,11 +102,6 @@ pub static TABLE_COUNT: Rule =
     Rule::critical("postings_table_count", Index, "has another number of entries than its postings offset table says");
 pub static TABLE_BROKEN: Rule =
     Rule::critical("postings_table_broken", Index, "has an entry in its postings offset table that cannot be read");
-pub static TABLE_KEYS: Rule = Rule::critical(
-    "postings_table_keys",
-    Index,
-    "has an entry in its postings offset table that is not a name and a value",
-);
 pub static TABLE_ORDER: Rule =
     Rule::critical("postings_table_order", Index, "has a postings offset table that is not sorted, or twice the same");
 pub static TABLE_OFFSET: Rule = Rule::critical(
@@ -224,7 +219,6 @@ pub static RULES: &[&Rule] = &[
     &TABLE_CRC,
     &TABLE_COUNT,
     &TABLE_BROKEN,
-    &TABLE_KEYS,
     &TABLE_ORDER,
     &TABLE_OFFSET,
     &TABLE_MISSES,

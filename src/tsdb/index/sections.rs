@@ -19,6 +19,8 @@ use crate::tsdb::checksum::Running;
 const MAGIC: [u8; 4] = [0xba, 0xaa, 0xd7, 0x00];
 /// What every writer has written since Prometheus 2.2.
 const CURRENT: u8 = 2;
+/// As Prometheus 2.0 wrote it.
+const LEGACY: u8 = 1;
 /// So many lists may be known before they are read.
 const MAX_AHEAD: usize = 1 << 14;
 /// Bytes of the main lane that are asked for where the next list cannot be foreseen.
@@ -46,6 +48,8 @@ pub(super) struct Sections {
     stage: Stage,
     at: u64,
     version: Option<u8>,
+    /// What no program writes is read as what every program writes: more likely that one byte is wrong.
+    read_as: u8,
     symbols: Symbols,
     series: Series,
     label_indices: LabelIndices,
@@ -67,6 +71,7 @@ impl Sections {
             stage: Stage::Header,
             at: 0,
             version: None,
+            read_as: CURRENT,
             symbols: Symbols::new(CURRENT, 0),
             series: Series::new(CURRENT, demands.time),
             label_indices: LabelIndices::new(0, 0, 0),
@@ -103,12 +108,11 @@ impl Sections {
     pub(super) fn main_limit(&self, fed: u64, size: u64) -> u64 {
         let Some(toc) = self.toc else { return size };
         match self.stage {
-            Stage::Skip => size,
             Stage::Postings if !self.table.done() => {
                 let last = self.table.known().0.filter(|last| *last > fed);
                 last.unwrap_or(fed.saturating_add(STRETCH)).min(toc.label_table).max(fed.saturating_add(1)).min(size)
             }
-            Stage::Postings | Stage::LabelTable | Stage::PostingsTable | Stage::Contents => size,
+            Stage::Postings | Stage::LabelTable | Stage::PostingsTable | Stage::Contents | Stage::Skip => size,
             Stage::Header | Stage::Symbols | Stage::Series | Stage::LabelIndices => {
                 toc.postings.max(fed.saturating_add(1)).min(size)
             }
@@ -160,10 +164,13 @@ impl Sections {
         if magic != MAGIC {
             faults.note(&rules::MAGIC, "header", 0, || (format!("{MAGIC:02x?}"), format!("{magic:02x?}")));
         }
-        self.version = (magic == MAGIC || *version == CURRENT).then_some(*version);
-        let rule = match version {
-            1 => Some(&rules::VERSION_1),
-            2 => None,
+        self.version = (magic == MAGIC).then_some(*version);
+        if *version == LEGACY {
+            self.read_as = LEGACY;
+        }
+        let rule = match *version {
+            LEGACY => Some(&rules::VERSION_1),
+            CURRENT => None,
             3 => Some(&rules::VERSION_3),
             _ => Some(&rules::VERSION),
         };
@@ -228,8 +235,7 @@ impl Sections {
         let Some(toc) = self.toc else { return };
         match self.stage {
             Stage::Header => {
-                // what no program writes is read as what every program writes: more likely that one byte is wrong
-                let version = self.version.filter(|version| *version == 1).unwrap_or(CURRENT);
+                let version = self.read_as;
                 self.symbols = Symbols::new(version, toc.series);
                 self.series = Series::new(version, self.demands.time);
                 self.label_indices = LabelIndices::new(toc.postings, toc.label_table, toc.postings_table);
@@ -266,6 +272,9 @@ impl Sections {
             } else {
                 self.accounts.compare(toc.postings, &mut faults);
             }
+        }
+        if !self.table.hurt() {
+            faults.merge(self.postings.unnamed);
         }
         let (series, chunks) = (self.series.count, self.series.chunks.count);
         for (rule, expected, found) in

@@ -83,7 +83,7 @@ impl Series {
                     at = at.saturating_add(len_u64(len));
                 }
                 Took::More(_) | Took::Stall if used > 0 => break,
-                waits => return waits,
+                waits @ (Took::More(_) | Took::Stall) => return waits,
             }
         }
         Took::Bytes(used)
@@ -94,7 +94,10 @@ impl Series {
         if self.state == State::Padding {
             let missing = self.to_place(at);
             if missing > 0 {
-                return self.padding(at, bytes.get(..missing).unwrap_or(bytes), around.faults);
+                let bytes = bytes.get(..missing).unwrap_or(bytes);
+                padding(at, bytes, "series", around.faults);
+                self.padded = self.padded.saturating_add(bytes.len());
+                return Took::Bytes(bytes.len());
             }
             self.state = State::Entry;
         }
@@ -109,15 +112,6 @@ impl Series {
     #[inline]
     fn to_place(&self, at: u64) -> usize {
         len_usize(at.wrapping_neg() & self.align.wrapping_sub(1))
-    }
-
-    #[inline]
-    fn padding(&mut self, at: u64, padding: &[u8], faults: &mut Faults) -> Took {
-        if let Some(idx) = padding.iter().position(|byte| *byte != 0) {
-            not_zero(at, padding, idx, "series", faults);
-        }
-        self.padded = self.padded.saturating_add(padding.len());
-        Took::Bytes(padding.len())
     }
 
     #[inline]
@@ -252,10 +246,11 @@ impl Series {
     }
 }
 
-/// Bytes between two parts that have to be zero.
-#[cold]
-pub(super) fn not_zero(at: u64, padding: &[u8], idx: usize, section: &'static str, faults: &mut Faults) {
-    let found = padding.get(idx).copied().unwrap_or_default();
-    let at = at.saturating_add(len_u64(idx));
-    faults.note(&rules::PADDING, section, at, || ("00".to_owned(), format!("{found:02x}")));
+/// Bytes between two parts, which have to be zero.
+#[inline]
+pub(super) fn padding(at: u64, bytes: &[u8], section: &'static str, faults: &mut Faults) {
+    for (idx, byte) in bytes.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+        let at = at.saturating_add(len_u64(idx));
+        faults.note(&rules::PADDING, section, at, || ("00".to_owned(), format!("{byte:02x}")));
+    }
 }

@@ -145,7 +145,7 @@ impl Texts {
     fn keep(&mut self, at: u64, text: &[u8]) {
         let place = u32::try_from(at.saturating_sub(FIRST)).unwrap_or(u32::MAX);
         let ordinal = len_u64(self.hashes.len());
-        if ordinal % MARK_EVERY == 0 {
+        if ordinal.is_multiple_of(MARK_EVERY) {
             self.marks.places.push(place);
         }
         let symbol = match self.version {

@@ -113,15 +113,14 @@ impl Table {
 impl Entries {
     fn entry(&mut self, at: u64, bytes: &[u8], accounts: &mut Accounts, faults: &mut Faults) -> Result<usize, Short> {
         let mut reader = Reader::new(bytes);
-        let keys = reader.item_uvarint(bytes)?;
+        if reader.item_uvarint(bytes)? != KEYS {
+            return Err(Short::Broken);
+        }
         let name = reader.item_text(bytes, MAX_TEXT)?;
         let value = reader.item_text(bytes, MAX_TEXT)?;
         let offset = reader.item_uvarint(bytes)?;
         if reader.loose {
             faults.note(&rules::LOOSE_NUMBER, RULES.section, at, || loose("each number of an entry"));
-        }
-        if keys != KEYS {
-            faults.note(&rules::TABLE_KEYS, RULES.section, at, || (KEYS.to_string(), keys.to_string()));
         }
         let same_name = self.any && name == self.name;
         if self.sorted && self.any && (name, value) <= (self.name.as_slice(), self.value.as_slice()) {

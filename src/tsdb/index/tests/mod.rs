@@ -1,14 +1,20 @@
-//! Whole indexes.
+//! Whole indexes: healthy, split, damaged, hostile.
 
+mod damage;
 mod healthy;
+mod hostile;
+mod laws;
+mod naming;
+mod writer;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::model::{Severity, TimestampMs};
 
 /// All that a reading has shown, so that two can be compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Seen {
     faults: Faults,
     version: Option<u8>,
@@ -17,6 +23,20 @@ struct Seen {
     numbers: (u64, u64, u64),
     times: (Option<i64>, Option<i64>),
     series: Vec<(u64, u64, Vec<ChunkMeta>)>,
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, ascend, series) = (self.whole, self.ascend, self.series.len());
+        writeln!(f, "{:?} {whole} {ascend} {:?} {:?}, {series} series", self.version, self.numbers, self.times)?;
+        for broken in self.faults.rules() {
+            writeln!(f, "  {} × {}", broken.count, broken.rule.id)?;
+            for fault in &broken.first {
+                writeln!(f, "    {} {}: {} | {}", fault.at, fault.section, fault.expected, fault.found)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Seen {
@@ -31,8 +51,7 @@ fn read_parts(bytes: &[u8], demands: IndexDemands, mut part: impl FnMut() -> usi
     let mut verifier = IndexVerifier::new(demands);
     let mut series = Vec::new();
     let mut main = 0;
-    loop {
-        let IndexStep::Need { lane, range } = verifier.step() else { break };
+    while let IndexStep::Need { lane, range } = verifier.step() {
         assert!(range.start < range.end && range.end <= demands.size, "{range:?}");
         if lane == Lane::Main {
             assert_eq!(range.start, main, "the main lane goes on without a gap");
@@ -60,6 +79,11 @@ fn read_parts(bytes: &[u8], demands: IndexDemands, mut part: impl FnMut() -> usi
 
 fn read(bytes: &[u8], demands: IndexDemands) -> Seen {
     read_parts(bytes, demands, || usize::MAX).0
+}
+
+/// Nothing but the size is known.
+fn size(bytes: &[u8]) -> IndexDemands {
+    IndexDemands { size: len_u64(bytes.len()), ..IndexDemands::default() }
 }
 
 /// What `meta.json` beside an index says.
@@ -95,18 +119,20 @@ fn is_cut(block: &Path) -> bool {
     size.is_some_and(|size| size != std::fs::metadata(block.join("index")).unwrap().len())
 }
 
-/// Whole blocks of the fixtures.
+/// Whole blocks of the fixtures, by path.
 fn blocks() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for folder in ["sample-bucket", "demo"] {
-        for entry in std::fs::read_dir(fixtures().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.join("index").is_file() && path.join("meta.json").is_file() && !is_cut(&path) {
-                found.push(path);
-            }
-        }
-    }
+    let mut folders = vec![fixtures().join("sample-bucket"), fixtures().join("demo")];
+    folders.extend(entries(&fixtures().join("blocks")));
+    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| entries(folder)).collect();
+    found.retain(|path| path.join("index").is_file() && path.join("meta.json").is_file() && !is_cut(path));
     found.sort();
-    assert!(found.len() > 20, "{}", found.len());
+    assert!(found.len() > 40, "{}", found.len());
     found
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    if !folder.is_dir() {
+        return Vec::new();
+    }
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
