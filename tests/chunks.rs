@@ -118,9 +118,8 @@ fn every_truncation_is_noticed() {
 }
 
 fn flipped(data: &[u8], bit: usize) -> Vec<u8> {
-    let mut data = data.to_vec();
-    *data.get_mut(bit / 8).unwrap() ^= 0x80 >> (bit % 8);
-    data
+    let mask = |idx: usize| if idx == bit / 8 { 0x80 >> (bit % 8) } else { 0 };
+    data.iter().enumerate().map(|(idx, byte)| byte ^ mask(idx)).collect()
 }
 
 /// Reads every vector of two encodings with each bit flipped: both ways through a chunk come to the same.
