@@ -79,6 +79,17 @@ impl Default for BucketPolicy {
     }
 }
 
+impl BucketPolicy {
+    /// Declared retention in ms; `None` = undeclared, `Some(0)` = for ever.
+    pub fn retention_ms(&self, labels: &Labels, resolution: Resolution) -> Option<i64> {
+        let own = self.stream_retention.iter().filter(|(selector, _)| selector.matches(labels));
+        own.map(|(_, retention)| retention.of(resolution))
+            .find(Option::is_some)
+            .flatten()
+            .or_else(|| self.retention.of(resolution))
+    }
+}
+
 /// Retention by resolution, in ms; `None` = undeclared, `Some(0)` = for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {

@@ -72,6 +72,17 @@ Examples:
     blockwarden coverage --config blockwarden.yml --output json |
       jq '.buckets[].streams[].timelines[].holes[]'";
 
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  What would it cost to verify this bucket every month?
+    blockwarden plan --objstore.config-file bucket.yml
+
+  The same with what the service has verified already:
+    blockwarden plan --config blockwarden.yml --state /var/lib/blockwarden/ledger.db
+
+  For a script: the bytes per second that are needed
+    blockwarden plan --config blockwarden.yml --output json | jq .fit.needed_bytes_per_second";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -120,6 +131,14 @@ pub enum Command {
     /// it shows, 2 if a bucket cannot be read.
     #[command(after_long_help = COVERAGE_EXAMPLES)]
     Coverage(CoverageArguments),
+    /// Say what verifying all blocks again and again costs per month, and whether it can be done in time
+    ///
+    /// Looks at every bucket once, as `scan` does, and reckons what `scrub` of the configuration takes in `watch`:
+    /// requests, bytes, time of a core and money, by a price table that can be edited (`scrub.prices`). A report: exit
+    /// code 0 whatever it shows, 2 if a bucket cannot be read. One document with `--output json`, as described by
+    /// `docs/plan.schema.json`.
+    #[command(after_long_help = PLAN_EXAMPLES)]
+    Plan(PlanArguments),
     /// Work with the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -316,6 +335,23 @@ pub struct DemoArguments {
     /// Time between two events of the story
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     pub pace: Duration,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+/// `plan`
+#[derive(Args, Debug)]
+pub struct PlanArguments {
+    /// Which buckets.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// As of when.
+    #[command(flatten)]
+    pub judgement: JudgementArguments,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArguments,
     /// What is logged.
     #[command(flatten)]
     pub log: LogArguments,

@@ -1,13 +1,14 @@
-//! From flags to a snapshot: what `scan` and `coverage` share.
+//! From flags to a snapshot: what `scan`, `coverage` and `plan` share.
 
 use anyhow::Context;
+use tokio::runtime::Runtime;
 
 use super::arguments::{JudgementArguments, LogArguments, SourceArguments};
 use super::progress::Bars;
 use super::{logging, text};
 use crate::config::{self, Config, ConfigErrors, ObjstoreSource};
 use crate::engine::{self, Engine, Job, Limits, State, clock};
-use crate::model::Environment;
+use crate::model::{Environment, PlanDocument, ScrubSettings};
 
 /// The configuration that the flags give.
 pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Config, ConfigErrors> {
@@ -24,8 +25,32 @@ pub(super) fn once(
     environment: &Environment,
 ) -> anyhow::Result<engine::Outcome> {
     let bars = Bars::new(log.format);
-    logging::install(log, text::wants_colour(environment), &bars)?;
+    let (engine, _, runtime) = prepare(source, judgement, log, environment, &bars)?;
+    Ok(runtime.block_on(engine.cycle(judgement.at.unwrap_or_else(clock::now), &bars))?)
+}
+
+/// The same, and what the scrub of `watch` will cost.
+pub(super) fn plan(
+    source: &SourceArguments,
+    judgement: &JudgementArguments,
+    log: LogArguments,
+    environment: &Environment,
+) -> anyhow::Result<(engine::Outcome, PlanDocument)> {
+    let bars = Bars::new(log.format);
+    let (engine, scrub, runtime) = prepare(source, judgement, log, environment, &bars)?;
+    Ok(runtime.block_on(engine.plan(scrub, judgement.at.unwrap_or_else(clock::now), &bars))?)
+}
+
+fn prepare(
+    source: &SourceArguments,
+    judgement: &JudgementArguments,
+    log: LogArguments,
+    environment: &Environment,
+    bars: &Bars,
+) -> anyhow::Result<(Engine, ScrubSettings, Runtime)> {
+    logging::install(log, text::wants_colour(environment), bars)?;
     let config = load(source, environment)?;
+    let scrub = config.scrub;
     let job = Job {
         buckets: config.buckets,
         policy: config.policy,
@@ -35,5 +60,5 @@ pub(super) fn once(
     };
     let engine = Engine::open(job, &clock::ambient())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    Ok(runtime.block_on(engine.cycle(judgement.at.unwrap_or_else(clock::now), &bars))?)
+    Ok((engine, scrub, runtime))
 }

@@ -9,6 +9,7 @@ mod explain;
 mod judge;
 mod logging;
 mod outcome;
+mod plan;
 mod progress;
 mod report;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyh
         Command::Watch(arguments) => watch::run(arguments, environment),
         Command::Demo(arguments) => demo::run(arguments, environment, page),
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),
+        Command::Plan(arguments) => plan::run(arguments, environment, page),
         Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
         Command::Explain(arguments) => explain::run(arguments, page),
         Command::Completions { shell } => completions::run(*shell),

@@ -83,13 +83,13 @@ pub(super) fn document(document: &impl Serialize) -> Result<String, serde_json::
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::sample;
     use super::*;
     use crate::model::{CoverageDocument, Document, Interval, TimestampMs};
 
     /// What a committed schema says against a document.
-    fn objections(schema: &str, document: &str) -> Vec<String> {
+    pub(in crate::cli) fn objections(schema: &str, document: &str) -> Vec<String> {
         let schema = serde_json::from_str(schema).unwrap();
         assert!(jsonschema::meta::is_valid(&schema));
         let validator = jsonschema::validator_for(&schema).unwrap();
@@ -99,6 +99,7 @@ mod tests {
 
     const SCAN: &str = include_str!("../../docs/scan.schema.json");
     const COVERAGE: &str = include_str!("../../docs/coverage.schema.json");
+    const PLAN: &str = include_str!("../../docs/plan.schema.json");
 
     #[test]
     fn documents_follow_their_schemas() {
@@ -133,7 +134,7 @@ mod tests {
             let inner = schema.as_object().into_iter().flat_map(serde_json::Map::values);
             inner.chain(schema.as_array().into_iter().flatten()).for_each(|value| objects(value, found));
         }
-        for schema in [SCAN, COVERAGE] {
+        for schema in [SCAN, COVERAGE, PLAN] {
             let mut found = Vec::new();
             objects(&serde_json::from_str(schema).unwrap(), &mut found);
             assert!(found.len() >= 5);

@@ -8,11 +8,12 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::core::{Core, Means, Pass, Seen};
 use super::memory::Memory;
 pub use super::memory::State;
+use super::plan;
 use crate::checks::Policy;
 use crate::discover::{Ambient, BucketError, Limits, Progress};
 use crate::exporter::ExporterError;
 use crate::ledger::LedgerError;
-use crate::model::{BucketSettings, Environment, Snapshot, TimestampMs};
+use crate::model::{BucketSettings, Environment, PlanDocument, ScrubSettings, Snapshot, TimestampMs};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -94,7 +95,26 @@ impl Engine {
     }
 
     /// Observes, judges and commits, with `now` as the time of everything.
-    pub async fn cycle(mut self, now: TimestampMs, progress: &dyn Progress) -> Result<Outcome, EngineError> {
+    pub async fn cycle(self, now: TimestampMs, progress: &dyn Progress) -> Result<Outcome, EngineError> {
+        Ok(self.cycle_and(now, progress, |_, _| ()).await?.0)
+    }
+
+    /// Does the same, and says what the scrub of `watch` will cost.
+    pub async fn plan(
+        self,
+        settings: ScrubSettings,
+        now: TimestampMs,
+        progress: &dyn Progress,
+    ) -> Result<(Outcome, PlanDocument), EngineError> {
+        self.cycle_and(now, progress, move |core, snapshot| plan::plan(core, snapshot, &settings, now)).await
+    }
+
+    async fn cycle_and<T: Send + 'static>(
+        mut self,
+        now: TimestampMs,
+        progress: &dyn Progress,
+        then: impl FnOnce(&Core, &Snapshot) -> T + Send + 'static,
+    ) -> Result<(Outcome, T), EngineError> {
         let (mut engine, passes) = on_worker(move || {
             let names: Vec<Arc<str>> = self.core.buckets().map(|(name, ..)| Arc::clone(name)).collect();
             let passes: Vec<Pass> = names.iter().filter_map(|name| self.core.begin(name, now, true)).collect();
@@ -107,7 +127,8 @@ impl Engine {
                 engine.core.take_in(seen);
             }
             let snapshot = engine.core.judge(now);
-            Outcome { snapshot, notes: std::mem::take(&mut engine.core.memory.notes) }
+            let more = then(&engine.core, &snapshot);
+            (Outcome { snapshot, notes: std::mem::take(&mut engine.core.memory.notes) }, more)
         })
         .await
     }

@@ -5,11 +5,19 @@ mod core;
 mod cycle;
 mod judge;
 mod memory;
+mod plan;
 pub mod watch;
+
+use crate::model::ScrubSettings;
 
 pub use crate::discover::{Limits, Progress, install_crypto};
 pub use cycle::{Engine, EngineError, Job, Outcome, State};
 pub use judge::judge;
+
+/// Threads that verify.
+fn threads(settings: &ScrubSettings) -> usize {
+    settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
 
 /// An error with all of its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

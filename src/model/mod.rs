@@ -13,6 +13,7 @@ mod metric;
 mod need;
 mod objstore;
 mod past;
+mod plan;
 mod scrub;
 mod selector;
 mod service;
@@ -42,6 +43,7 @@ pub use objstore::{
     S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,
 };
 pub use past::{BucketPast, End, EndReason, Lineage, OpenFinding, Past, PastBlock, RetentionSeen, StreamPast};
+pub use plan::{Amount, BucketPlan, ClassLoad, Cost, Fit, Load, PlanDocument, PlannedScrub};
 pub use scrub::{BucketScrub, Outlook, Prices, ScrubSettings, ScrubStatus};
 pub use selector::{MatchOp, Matcher, Selector};
 pub use service::{

@@ -12,7 +12,8 @@ const HEAD: &str = "\
 <!-- Generated from src/cli/arguments.rs: `UPDATE=1 cargo test --test cli` writes it anew. -->
 
 Every command with its flags, as `--help` shows them. The documents that `--output json` gives are described by
-[scan.schema.json](scan.schema.json) and [coverage.schema.json](coverage.schema.json).
+[scan.schema.json](scan.schema.json), [coverage.schema.json](coverage.schema.json) and
+[plan.schema.json](plan.schema.json).
 ";
 
 fn command() -> Command {

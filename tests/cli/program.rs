@@ -145,6 +145,27 @@ fn coverage_is_drawn_and_documented() {
 }
 
 #[test]
+fn a_plan_says_what_verifying_costs() {
+    let (code, out, err) = sample("plan", &["--output", "json"]);
+    assert_eq!((code, &*err), (0, ""));
+    assert_eq!(objections("plan.schema.json", &out), Vec::<String>::new());
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let (round, left_out) = (&document["total"]["round"], &document["total"]["left_out"]);
+    assert_eq!((&round["blocks"], &left_out["blocks"]), (&20.into(), &3.into()));
+    assert_eq!((&document["fit"]["in_time"], &document["currency"]), (&true.into(), &"USD".into()));
+    assert_eq!(sample("plan", &["--output", "json"]).1, out, "the same input gives the same bytes");
+
+    let (code, out, err) = sample("plan", &[]);
+    assert_eq!((code, &*err), (0, ""));
+    assert!(out.contains("20 blocks") && out.contains("It can be done in time"), "{out}");
+
+    let nowhere = "{type: FILESYSTEM, config: {directory: /does/not/exist}}";
+    let (code, out, err) = run(&["plan", "--objstore.config", nowhere, "--output", "json"]);
+    assert_eq!(code, 2, "{err}");
+    assert_eq!(objections("plan.schema.json", &out), Vec::<String>::new());
+}
+
+#[test]
 fn a_bucket_that_cannot_be_read_exits_with_2_and_still_gives_a_document() {
     let nowhere = "{type: FILESYSTEM, config: {directory: /does/not/exist}}";
     let (code, out, err) = run(&["scan", "--objstore.config", nowhere, "--output", "json"]);

@@ -185,11 +185,7 @@ impl<'a> Estate<'a> {
 
     /// Declared retention in ms; `None` = undeclared, `Some(0)` = for ever.
     pub fn retention_ms(&self, labels: &Labels, resolution: Resolution) -> Option<i64> {
-        let own = self.bucket_policy.stream_retention.iter().filter(|(selector, _)| selector.matches(labels));
-        own.map(|(_, retention)| retention.of(resolution))
-            .find(Option::is_some)
-            .flatten()
-            .or_else(|| self.bucket_policy.retention.of(resolution))
+        self.bucket_policy.retention_ms(labels, resolution)
     }
 
     /// Before this moment nothing is demanded any more; `None` = undeclared or for ever.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::Core;
+use crate::checks::Policy;
 use crate::ledger::{Kept, LedgerError, ToKeep};
-use crate::model::{BucketView, Hashes, TimestampMs, Verification, Verified};
+use crate::model::{BucketPast, BucketView, Hashes, TimestampMs, Verification, Verified};
 
 /// What belongs to the verifications of the world and is no fact of any judgement.
 #[derive(Debug, Default)]
@@ -29,13 +30,22 @@ impl Readings {
 }
 
 impl Core {
+    /// What is demanded.
+    pub(in crate::engine) fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// What is remembered of a bucket.
+    pub(in crate::engine) fn past(&self, name: &str) -> Option<&BucketPast> {
+        self.past.buckets.get(name)
+    }
+
     /// What counts of each block of a bucket; `None` before the first pass over it.
     pub(in crate::engine) fn verified(&self, name: &str) -> Option<&Arc<Verified>> {
         self.world.verified.get(name)
     }
 
     /// When blocks of a bucket were tried in vain since they were last read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever verifies"))]
     pub(in crate::engine) fn attempts(&self, name: &str) -> Option<&BTreeMap<Ulid, TimestampMs>> {
         self.readings.attempts.get(name)
     }

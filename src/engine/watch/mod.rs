@@ -2,6 +2,7 @@
 
 mod judge;
 mod rounds;
+pub(super) mod scrub;
 mod signals;
 mod station;
 mod vigil;

@@ -13,6 +13,8 @@ pub(super) struct Lane {
     /// Since when it is scrubbed as it is now: before that, nobody could be late.
     since: TimestampMs,
     blocks: BTreeMap<Ulid, Block>,
+    /// The oldest verification among them.
+    oldest: Option<TimestampMs>,
     /// By urgency.
     now: BTreeSet<(TimestampMs, Ulid)>,
     /// By the end of their turn.
@@ -53,6 +55,7 @@ impl Lane {
         Self {
             since: now,
             blocks: BTreeMap::new(),
+            oldest: None,
             now: BTreeSet::new(),
             round: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -67,6 +70,11 @@ impl Lane {
     /// From now on other demands hold.
     pub(super) const fn restart(&mut self, now: TimestampMs) {
         self.since = now;
+    }
+
+    /// What is demanded here. The bucket as a whole is scrubbed since the oldest verification that counts.
+    fn demand(&self, demand: Demand) -> Demand {
+        Demand { since: self.oldest.unwrap_or(self.since).min(self.since), ..demand }
     }
 
     /// Takes in what there is now. What is known better here than by whoever gives it stays known.
@@ -85,6 +93,8 @@ impl Lane {
 
     /// Puts all blocks into order, as of now.
     pub(super) fn sort(&mut self, demand: Demand, window: &Window, now: TimestampMs) {
+        self.oldest = self.blocks.values().filter_map(|block| Some(block.done?.at)).min();
+        let demand = self.demand(demand);
         (self.now, self.round, self.waiting) = Default::default();
         let mut due: Vec<(TimestampMs, u64)> = Vec::new();
         let ulids: Vec<Ulid> = self.blocks.keys().copied().filter(|ulid| !self.running.contains(ulid)).collect();
@@ -113,6 +123,7 @@ impl Lane {
 
     /// Moves those whose time has come.
     pub(super) fn wake(&mut self, demand: Demand, now: TimestampMs) {
+        let demand = self.demand(demand);
         while let Some((_, ulid)) = self.waiting.first().copied().filter(|(from, _)| *from <= now) {
             self.waiting.pop_first();
             self.enqueue(ulid, demand, now);
@@ -193,6 +204,7 @@ impl Lane {
                 }
             }
         }
+        let demand = self.demand(demand);
         self.enqueue(ulid, demand, now);
     }
 
@@ -208,6 +220,7 @@ impl Lane {
 
     /// What there is to do. `capacity`: bytes per day, while the window is open, that can be read; `None` = not known.
     pub(super) fn outlook(&self, demand: Demand, window: &Window, capacity: Option<u64>, now: TimestampMs) -> Outlook {
+        let demand = self.demand(demand);
         let mut outlook = Outlook { needed_rate: per_second(self.pace), ..Outlook::default() };
         let mut urgent: u64 = 0;
         let mut due: Vec<(TimestampMs, u64)> = Vec::new();
@@ -285,7 +298,8 @@ fn merge(given: Block, known: Option<&Block>) -> Block {
 /// The slowest steady pace, in bytes per day while the window is open, at which each block is read by its time. What is
 /// late already is spread over a while too.
 fn pace_of(due: &[(TimestampMs, u64)], demand: Demand, window: &Window, now: TimestampMs) -> u64 {
-    let least_ms = (demand.interval_ms / 32).max(1);
+    // within what is left over for it, so that it is in time all the same if it was
+    let least_ms = demand.interval_ms.saturating_sub(demand.aim_ms()).max(1);
     let mut read: u128 = 0;
     let mut pace: u128 = 0;
     for (by, bytes) in due {

@@ -5,6 +5,7 @@
 //! again within the interval. The pace follows from the blocks and their verifications alone, so that a restart goes on
 //! where it was, and what has come together (a first start, a weekend without power) is spread like everything else.
 
+mod cost;
 mod lane;
 mod meter;
 mod scheduler;
@@ -12,5 +13,6 @@ mod scheduler;
 mod tests;
 mod turn;
 
+pub use cost::{Census, MONTH_MS, bytes_at, fit, is_read, load, total};
 pub use scheduler::{Next, Scheduler};
 pub use turn::{Block, Demand, Done, Failed, NEW_MS, Turn};

@@ -46,7 +46,7 @@ impl Scheduler {
     /// Without buckets.
     pub fn new(settings: &ScrubSettings, at_once: usize, now: TimestampMs) -> Self {
         Self {
-            demand: Demand { interval_ms: settings.interval_ms.max(1), level: settings.level },
+            demand: Demand::of(settings, now),
             window: settings.window.clone(),
             budget: settings.max_bytes_per_second,
             at_once: at_once.max(1),
@@ -59,7 +59,7 @@ impl Scheduler {
 
     /// Goes on with other settings.
     pub fn change(&mut self, settings: &ScrubSettings, at_once: usize, now: TimestampMs) {
-        self.demand = Demand { interval_ms: settings.interval_ms.max(1), level: settings.level };
+        self.demand = Demand::of(settings, now);
         self.window = settings.window.clone();
         self.budget = settings.max_bytes_per_second;
         self.at_once = at_once.max(1);

@@ -2,7 +2,9 @@
 
 use ulid::Ulid;
 
-use crate::model::{DAY_MS, HOUR_MS, Level, MINUTE_MS, TimestampMs, VERIFIER_VERSION, Verdict, Verification};
+use crate::model::{
+    DAY_MS, HOUR_MS, Level, MINUTE_MS, ScrubSettings, TimestampMs, VERIFIER_VERSION, Verdict, Verification,
+};
 
 /// What is demanded of the round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +13,17 @@ pub struct Demand {
     pub interval_ms: i64,
     /// How thoroughly.
     pub level: Level,
+    /// Since when it is demanded: what was there before and never verified is in time when it is verified within the
+    /// interval after that.
+    pub since: TimestampMs,
 }
 
 impl Demand {
+    /// What the settings demand from now on.
+    pub fn of(settings: &ScrubSettings, now: TimestampMs) -> Self {
+        Self { interval_ms: settings.interval_ms.max(1), level: settings.level, since: now }
+    }
+
     /// What the round aims at, in ms: a sixteenth is left for what comes in between.
     pub const fn aim_ms(self) -> i64 {
         self.interval_ms.saturating_sub(self.interval_ms / 16)
@@ -130,7 +140,7 @@ impl Block {
                 return Turn::Now { from, before: self.copied_until.unwrap_or(self.written.plus(NEW_MS)) };
             }
             (None, None) => {
-                let by = self.seen.plus(demand.aim_ms());
+                let by = self.seen.max(demand.since).plus(demand.aim_ms());
                 self.copied_until.filter(|until| *until > now).map_or(by, |until| by.min(until))
             }
         };
@@ -149,8 +159,9 @@ fn pause_ms(times: u32) -> i64 {
 mod tests {
     use super::*;
 
-    const DEMAND: Demand = Demand { interval_ms: 32 * DAY_MS, level: Level::Full };
     const NOW: TimestampMs = TimestampMs(1_767_225_600_000);
+    const DEMAND: Demand =
+        Demand { interval_ms: 32 * DAY_MS, level: Level::Full, since: TimestampMs(NOW.0 - 15 * DAY_MS) };
 
     fn ago(days: i64) -> TimestampMs {
         NOW.minus(days * DAY_MS)
@@ -188,6 +199,7 @@ mod tests {
         };
         for (what, block, expected) in [
             ("never verified", block(), round(ago(-20))),
+            ("seen before anything was demanded", Block { seen: ago(90), ..block() }, round(ago(-15))),
             ("not complete", Block { ready: None, ..block() }, Turn::Never),
             ("marked", Block { leaves: Some(ago(1)), ..block() }, Turn::Never),
             ("gone before its turn", Block { leaves: Some(ago(-19)), ..block() }, Turn::Never),

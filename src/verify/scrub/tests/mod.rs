@@ -1,6 +1,7 @@
 //! The schedule as a whole: single cases, and a year of a bucket in which everything happens.
 
 mod cases;
+mod cost;
 mod year;
 
 use std::sync::Arc;
