@@ -1,0 +1,7 @@
+//! See `segment` in `entry.rs`.
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::run("segment", data));

@@ -1,0 +1,7 @@
+//! See `wal_folder` in `entry.rs`.
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::run("wal_folder", data));
