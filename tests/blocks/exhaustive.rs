@@ -114,8 +114,8 @@ fn every_16_zeros_are_noticed() {
     });
 }
 
-/// Each pair of records changes places. Whoever reads checksums alone cannot see it where both have the same length and
-/// the same first time; nobody can where the last times are the same as well.
+/// Each pair of records changes places. In this block no two have the same length and the same first time, which would hide
+/// it from who reads no samples; the same last time as well would hide it from everybody.
 #[test]
 fn every_two_swapped_records_are_noticed() {
     let files = block();
@@ -123,17 +123,6 @@ fn every_two_swapped_records_are_noticed() {
     let records = records_of(&segment);
     let pairs: Vec<_> = (0..records.len()).flat_map(|a| (a + 1..records.len()).map(move |b| (a, b))).collect();
     assert!(pairs.len() > 300, "{}", pairs.len());
-    let times = |record: usize| {
-        let samples = crate::decode::decode(1, &segment[records[record].data.clone()]).times();
-        (records[record].data.len(), samples)
-    };
-    let times: Vec<_> = (0..records.len()).map(times).collect();
-    let known = |level: Level, (a, b): (usize, usize)| {
-        let ((len_a, (first_a, last_a)), (len_b, (first_b, last_b))) = (times[a], times[b]);
-        len_a != len_b || first_a != first_b || (level == Level::Full && last_a != last_b)
-    };
-    let hidden = pairs.iter().filter(|pair| !known(Level::Full, **pair)).count();
-    assert!(hidden * 20 < pairs.len(), "{hidden} of {} swaps cannot be known", pairs.len());
     all_cores(&files, 0..pairs.len(), |number, files| {
         let (a, b) = pairs[number];
         let (first, second) = (records[a].framed.whole.clone(), records[b].framed.whole.clone());
@@ -145,8 +134,7 @@ fn every_two_swapped_records_are_noticed() {
             &segment[second.end..],
         ];
         files.insert("chunks/000001".to_owned(), swapped.concat());
-        let missed = unnoticed(files).filter(|level| known(*level, (a, b)));
-        let missed = missed.map(|level| format!("{level}: records {a} and {b}")).collect();
+        let missed = unnoticed(files).map(|level| format!("{level}: records {a} and {b}")).collect();
         files.insert("chunks/000001".to_owned(), segment.clone());
         missed
     });

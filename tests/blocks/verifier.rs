@@ -10,6 +10,7 @@ use blockwarden::tsdb::block::{BlockPlan, BlockReport, verify_files, verify_in_m
 use blockwarden::tsdb::parse_meta;
 use bytes::Bytes;
 
+use crate::blocks::big::{Big, write_big};
 use crate::blocks::data::Random;
 use crate::blocks::map::{Files, load};
 use crate::blocks::quirks::{HEALTHY, QUIRKS};
@@ -52,6 +53,17 @@ fn healthy_blocks_are_healthy() {
         let chunks = spec.series.iter().flat_map(|series| &series.chunks).map(|chunk| chunk.samples.count());
         assert_eq!(report.samples, chunks.clone().sum::<usize>() as u64, "{name}");
         assert_eq!((report.chunks, report.series), (chunks.count() as u64, spec.series.len() as u64), "{name}");
+    }
+}
+
+#[test]
+fn big_blocks_are_healthy_where_they_are_small() {
+    for big in [Big::Samples { bytes: 1 }, Big::Series { count: 3_000 }] {
+        let folder = tempfile::tempdir().unwrap();
+        let block = write_big(folder.path(), big).unwrap();
+        let report = verify(&load(&block.directory), Level::Full).unwrap();
+        assert!(report.faults.is_empty(), "{:#?}", report.faults);
+        assert_eq!((report.series, report.chunks, report.samples), (block.series, block.chunks, block.samples));
     }
 }
 
