@@ -3,7 +3,7 @@
 
 use super::super::bytes::{len_u64, len_usize};
 use super::super::checksum::{self, Running};
-use super::record::{Demands, Frame, HEADER, MAX_DATA, NoFrame, Seen, frame, head_hex, read_header};
+use super::record::{Demands, Frame, HEADER, MAX_DATA, NoFrame, Seen, frame, read_header};
 use super::rules;
 use super::tally::fingerprint;
 use crate::model::Level;
@@ -150,7 +150,8 @@ impl Walk {
 
     fn lose(&mut self, bytes: &[u8]) -> usize {
         let left = self.size.saturating_sub(self.at);
-        let words = || ("a chunk".to_owned(), format!("{left} bytes: {}", head_hex(bytes)));
+        // not which: how many of them are here depends on the parts in which they came
+        let words = || ("a chunk".to_owned(), format!("{left} bytes"));
         self.seen.faults.note(&rules::SEGMENT_STRAY, "record", self.at, words);
         self.state = State::Lost;
         bytes.len()
