@@ -7,7 +7,7 @@
 //! - [`catalogue`]: the words and the rule of each alert, and what is made from them
 //! - [`config`]: our configuration and Thanos' `objstore.config`, with every mistake and its place
 //! - [`discover`]: buckets, read only, with as few requests as possible
-//! - [`verify`]: whether the content of blocks is whole, and when which is looked at
+//! - [`verify`]: reads blocks out of buckets, proves them, and says when which is looked at
 //! - [`ledger`]: what was seen before
 //! - [`exporter`]: what is known, over HTTP
 //! - [`engine`]: one cycle: observe, judge, commit

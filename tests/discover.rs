@@ -67,7 +67,7 @@ impl Storage {
 
     fn files(&self) -> Arc<dyn Bucket> {
         let directory = self.folder.path().join("thanos").to_str().unwrap().to_owned();
-        opened("", ProviderSettings::Filesystem(FilesystemSettings { directory }))
+        opened("", ProviderSettings::Filesystem(FilesystemSettings { directory, blocks: Vec::new() }))
     }
 }
 

@@ -1,12 +1,15 @@
 //! The command line: every command and flag, with its help. `docs/cli.md` is generated from here.
 
+mod verify;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::model::TimestampMs;
+use crate::model::{Level, TimestampMs};
+pub(super) use verify::{BlockArguments, BoundArguments, Moment, VerifyArguments};
 
 const ABOUT: &str = "Watches the long-term memory of a Prometheus estate: the blocks in object storage";
 
@@ -111,6 +114,13 @@ pub enum Command {
     /// as described by `docs/scan.schema.json`.
     #[command(after_long_help = SCAN_EXAMPLES)]
     Scan(ScanArguments),
+    /// Read blocks to the last byte and prove that they are whole
+    ///
+    /// Every checksum, every sample, and that all parts agree: index with chunks, times and counts with `meta.json`,
+    /// hashes with those of the uploader and of the first verification. Says which series and hours are hurt. Memory is
+    /// bounded, whatever the size of a block. What is wrong is read a second time before it is said.
+    #[command(after_long_help = verify::EXAMPLES)]
+    Verify(VerifyArguments),
     /// Look at every bucket again and again, and export what is wrong as metrics and over HTTP
     ///
     /// The service. Each bucket has its own `interval` (5 min unless configured). What is wrong is in `/metrics` for
@@ -273,9 +283,17 @@ pub struct ScanArguments {
     /// What is logged.
     #[command(flatten)]
     pub log: LogArguments,
-    /// Reserved for the block verifier: refused with a message that says so, instead of being an unknown flag.
-    #[arg(long, hide = true)]
+    /// Read every block, too, as `verify` does
+    #[arg(long, help_heading = "Reading")]
     pub verify: bool,
+    /// With --verify: how thoroughly: quick, index, checksum or full (the default)
+    // the log has a level, too
+    #[arg(id = "reading_level", long = "level", value_name = "LEVEL", help_heading = "Reading", requires = "verify", hide_possible_values = true,
+          value_parser = verify::levels())]
+    pub level: Option<Level>,
+    /// What reading may take.
+    #[command(flatten)]
+    pub bounds: BoundArguments,
 }
 
 /// `watch`
@@ -416,6 +434,20 @@ mod tests {
             ("scan --objstore.config-file f --at 2026-01-02T03:04:05Z --output json --state s --config c", true),
             ("scan --objstore.config {} --log.level debug --log.format json", true),
             ("scan --objstore.config-file=f --verify", true),
+            ("scan --objstore.config-file=f --verify --level index", true),
+            ("scan --objstore.config-file=f --level index", false),
+            ("verify a b/c --level checksum", true),
+            ("verify a --objstore.config {}", false),
+            ("verify a --config c", false),
+            ("verify a --resume", false),
+            ("verify a --resume --state s", true),
+            ("verify --config c --id 01KK0HCWW0000FANWA5KTS24VZ --id 01KK0HCWW0000FANWA5KTS24W0", true),
+            ("verify --config c --id 01KK", false),
+            ("verify --config c --stream {a=\"b\"} --min-time -7d --max-time 2026-01-01T00:00:00Z", true),
+            ("verify --config c --concurrency 0", false),
+            ("verify --config c --max-bytes-per-second 50MiB --output json --at 2026-01-01T00:00:00Z", true),
+            ("verify --config c --max-bytes-per-second fast", false),
+            ("verify a --level deep", false),
             ("scan --objstore.config-file f --objstore.config {}", false),
             ("scan --at yesterday", false),
             ("scan --output xml", false),

@@ -17,6 +17,7 @@ mod sample;
 mod scan;
 mod text;
 mod timeline;
+mod verify;
 mod watch;
 
 pub use arguments::Arguments;
@@ -32,6 +33,7 @@ use crate::model::Environment;
 pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyhow::Result<Outcome> {
     match &arguments.command {
         Command::Scan(arguments) => scan::run(arguments, environment, page),
+        Command::Verify(arguments) => verify::run(arguments, environment, page),
         Command::Watch(arguments) => watch::run(arguments, environment),
         Command::Demo(arguments) => demo::run(arguments, environment, page),
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),

@@ -22,6 +22,8 @@ const READING: &str = "{prefix}  reading: {wide_bar} {human_pos}/{human_len} obj
 pub(super) struct Bars {
     all: MultiProgress,
     by_bucket: Mutex<BTreeMap<String, ProgressBar>>,
+    /// Over all buckets, once they are listed.
+    total: ProgressBar,
 }
 
 impl Bars {
@@ -32,12 +34,45 @@ impl Bars {
         } else {
             ProgressDrawTarget::hidden()
         };
-        Self { all: MultiProgress::with_draw_target(target), by_bucket: Mutex::default() }
+        Self::on(target)
+    }
+
+    fn on(target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        Self { all, by_bucket: Mutex::default(), total: ProgressBar::hidden() }
     }
 
     /// For a command that has no end to wait for.
     pub(super) fn none() -> Self {
-        Self { all: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), by_bucket: Mutex::default() }
+        Self::on(ProgressDrawTarget::hidden())
+    }
+
+    /// Begins a bar over everything, `length` units long.
+    pub(super) fn begin_total(&self, template: &str, length: u64) {
+        self.total.set_style(style(template));
+        self.total.set_length(length);
+        let total = self.all.add(self.total.clone());
+        if !self.all.is_hidden() {
+            total.enable_steady_tick(Duration::from_millis(100));
+        }
+    }
+
+    /// The bar over everything.
+    pub(super) const fn total(&self) -> &ProgressBar {
+        &self.total
+    }
+
+    /// Does something while no bar is drawn.
+    pub(super) fn beside(&self, act: impl FnOnce()) {
+        self.all.suspend(act);
+    }
+
+    /// Leaves nothing on the screen.
+    pub(super) fn clear(&self) {
+        self.total.finish_and_clear();
+        for bar in self.by_bucket.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            bar.finish_and_clear();
+        }
     }
 
     /// Standard error for whoever writes while bars may be drawn there.
@@ -89,9 +124,7 @@ impl Progress for Bars {
 impl Drop for Bars {
     /// A job that ended early leaves no bar behind.
     fn drop(&mut self) {
-        for bar in self.by_bucket.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 }
 

@@ -15,20 +15,38 @@ const MAX_TABLE_ROWS: usize = 20;
 
 /// The text of a scan. `notes`: what the reader should know of how it was judged.
 pub(super) fn render(snapshot: &Snapshot, notes: &[String], page: Page) -> String {
-    let mut out = String::new();
-    for group in snapshot.findings.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
-        findings(&mut out, group, snapshot, page);
-    }
+    render_with(snapshot, "", notes, page)
+}
+
+/// The same with a line of its own before the conclusion.
+pub(super) fn render_with(snapshot: &Snapshot, line: &str, notes: &[String], page: Page) -> String {
+    let mut out = findings_of(snapshot, page);
     let streams: usize = snapshot.buckets.iter().map(|bucket| bucket.streams.len()).sum();
     if (1..=MAX_TABLE_ROWS).contains(&streams) {
         out.push_str(&table(&snapshot.buckets, page));
         out.push('\n');
     }
-    summary(&mut out, snapshot, streams, page);
-    for note in notes {
-        wrap(&mut out, "note: ", &harmless(note), page.prose_width());
+    out.push_str(line);
+    conclude(&mut out, snapshot, notes, page);
+    out
+}
+
+/// All findings, worst first.
+pub(super) fn findings_of(snapshot: &Snapshot, page: Page) -> String {
+    let mut out = String::new();
+    for group in snapshot.findings.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
+        findings(&mut out, group, snapshot, page);
     }
     out
+}
+
+/// What there is, the result, what it took, and what the reader should know.
+pub(super) fn conclude(out: &mut String, snapshot: &Snapshot, notes: &[String], page: Page) {
+    let streams = snapshot.buckets.iter().map(|bucket| bucket.streams.len()).sum();
+    summary(out, snapshot, streams, page);
+    for note in notes {
+        wrap(out, "note: ", &harmless(note), page.prose_width());
+    }
 }
 
 /// All findings of one check at one severity.

@@ -3,15 +3,14 @@
 use super::arguments::{OutputFormat, ScanArguments};
 use super::outcome::{Outcome, document};
 use super::text::Page;
-use super::{judge, report};
+use super::{judge, report, verify};
 use crate::model::{Document, Environment};
 
 /// Runs the command.
 pub(super) fn run(arguments: &ScanArguments, environment: &Environment, page: Page) -> anyhow::Result<Outcome> {
-    anyhow::ensure!(
-        !arguments.verify,
-        "--verify arrives with the block verifier: this version reads no data, only metadata"
-    );
+    if arguments.verify {
+        return verify::scan(arguments, environment, page);
+    }
     let judged = judge::once(&arguments.source, &arguments.judgement, arguments.log, environment)?;
     let text = match arguments.output.output {
         OutputFormat::Json => document(&Document::of_scan(&judged.snapshot))?,

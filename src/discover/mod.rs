@@ -6,6 +6,7 @@ mod credentials;
 mod escape;
 mod failure;
 mod filesystem;
+mod folders;
 mod gcs;
 mod headway;
 mod http;
@@ -26,6 +27,7 @@ pub use bucket::{Bucket, BucketError, ErrorKind, ListPage, ListedObject, OddKey,
 pub use credentials::{AzureAccess, Credentials, aws_credentials, azure_access, gcp_credentials};
 pub use failure::Doing;
 pub use filesystem::Filesystem;
+pub use folders::Folders;
 pub use gcs::Gcs;
 pub use http::{
     Answer, BodyCap, Endpoint, Purpose, Transport, TransportError, TransportErrorKind, Verdict, install_crypto,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Ambient, Azure, Bucket, BucketError, Doing, Filesystem, Gcs, Limits, S3, Transport, aws_credentials, azure_access,
-    gcp_credentials,
+    Ambient, Azure, Bucket, BucketError, Doing, Filesystem, Folders, Gcs, Limits, S3, Transport, aws_credentials,
+    azure_access, gcp_credentials,
 };
 use crate::model::{BucketSettings, Environment, HttpSettings, ProviderSettings};
 
@@ -40,7 +40,10 @@ pub fn open(
             let access = azure_access(azure, environment, ambient)?;
             Arc::new(Azure::new(azure, name, prefix, access, transport)?)
         }
-        ProviderSettings::Filesystem(folder) => Arc::new(Filesystem::new(&folder.directory, name, prefix)),
+        ProviderSettings::Filesystem(folder) if folder.blocks.is_empty() => {
+            Arc::new(Filesystem::new(&folder.directory, name, prefix))
+        }
+        ProviderSettings::Filesystem(folder) => Arc::new(Folders::new(folder, &name)),
     })
 }
 
@@ -96,7 +99,7 @@ mod tests {
             assert_eq!(server.seen().len() - before, attempts, "{kind:?}");
             assert_eq!(bucket.requests().list, u64::try_from(attempts).unwrap());
         }
-        let folder = FilesystemSettings { directory: "/nowhere".to_owned() };
+        let folder = FilesystemSettings { directory: "/nowhere".to_owned(), ..FilesystemSettings::default() };
         let bucket = open(&of(ProviderSettings::Filesystem(folder)), &environment, &limits(), &ambient()).unwrap();
         assert_eq!(bucket.provider(), Provider::Filesystem);
     }

@@ -2,6 +2,7 @@
 //! Without timers and without a clock: `scan` uses it once, the service for ever, and a test steps it.
 
 mod changes;
+pub(super) mod readable;
 mod verified;
 #[cfg(test)]
 mod verified_tests;

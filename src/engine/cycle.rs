@@ -7,7 +7,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::core::{Core, Means, Pass, Seen};
 use super::memory::Memory;
-pub use super::memory::State;
+pub use super::memory::{State, WITHOUT_PAST};
 use super::plan;
 use crate::checks::Policy;
 use crate::discover::{Ambient, BucketError, Limits, Progress};
@@ -83,7 +83,7 @@ pub struct Outcome {
 /// Buckets, demands and past, ready for a cycle.
 #[derive(Debug)]
 pub struct Engine {
-    core: Core,
+    pub(super) core: Core,
 }
 
 impl Engine {
@@ -110,11 +110,22 @@ impl Engine {
     }
 
     async fn cycle_and<T: Send + 'static>(
-        mut self,
+        self,
         now: TimestampMs,
         progress: &dyn Progress,
         then: impl FnOnce(&Core, &Snapshot) -> T + Send + 'static,
     ) -> Result<(Outcome, T), EngineError> {
+        let mut engine = self.observe(now, progress).await?;
+        on_worker(move || {
+            let snapshot = engine.core.judge(now);
+            let more = then(&engine.core, &snapshot);
+            (Outcome { snapshot, notes: std::mem::take(&mut engine.core.memory.notes) }, more)
+        })
+        .await
+    }
+
+    /// Makes a pass over every bucket and takes in what it saw.
+    pub(super) async fn observe(mut self, now: TimestampMs, progress: &dyn Progress) -> Result<Self, EngineError> {
         let (mut engine, passes) = on_worker(move || {
             let names: Vec<Arc<str>> = self.core.buckets().map(|(name, ..)| Arc::clone(name)).collect();
             let passes: Vec<Pass> = names.iter().filter_map(|name| self.core.begin(name, now, true)).collect();
@@ -126,9 +137,7 @@ impl Engine {
             for seen in seen {
                 engine.core.take_in(seen);
             }
-            let snapshot = engine.core.judge(now);
-            let more = then(&engine.core, &snapshot);
-            (Outcome { snapshot, notes: std::mem::take(&mut engine.core.memory.notes) }, more)
+            engine
         })
         .await
     }

@@ -21,6 +21,10 @@ pub enum State {
     Preferred(PathBuf),
 }
 
+/// The note of a cycle without a ledger.
+pub const WITHOUT_PAST: &str = "judged without a past: give --state FILE so that vanished blocks, changed objects and \
+                                lossy compactions can be noticed";
+
 /// What is wrong with the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -58,11 +62,7 @@ impl Memory {
             notes: Vec::new(),
         };
         let (State::File(path) | State::Preferred(path)) = state else {
-            memory.notes.push(
-                "judged without a past: give --state FILE so that vanished blocks, changed objects and lossy \
-                 compactions can be noticed"
-                    .to_owned(),
-            );
+            memory.notes.push(WITHOUT_PAST.to_owned());
             return Ok(memory);
         };
         match Ledger::open(path, Access::Write) {

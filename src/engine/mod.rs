@@ -6,13 +6,16 @@ mod cycle;
 mod judge;
 mod memory;
 mod plan;
+mod verifying;
 pub mod watch;
 
 use crate::model::ScrubSettings;
 
 pub use crate::discover::{Limits, Progress, install_crypto};
-pub use cycle::{Engine, EngineError, Job, Outcome, State};
+pub use crate::verify::{Settings as VerifySettings, Watcher};
+pub use cycle::{Engine, EngineError, Job, Outcome, State, WITHOUT_PAST};
 pub use judge::judge;
+pub use verifying::{Demand, Selection, Verifications, VerifiedBlock, Witness};
 
 /// Threads that verify.
 fn threads(settings: &ScrubSettings) -> usize {

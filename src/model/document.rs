@@ -3,7 +3,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::{Finding, Labels, RequestCounts, Severity, Snapshot, TimestampMs};
+use super::{Finding, Labels, Level, RequestCounts, Severity, Snapshot, TimestampMs, Verdict};
 
 /// The document. Every key is always present.
 #[derive(Debug, Serialize)]
@@ -73,15 +73,15 @@ impl FindingCounts {
 }
 
 /// The verdict on one verified block.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlockVerdict {
     /// ULID.
     pub block: String,
     /// Level of verification.
-    pub level: String,
-    /// `ok unreachable changed suspect corrupt`
-    pub verdict: String,
-    /// Bytes that were read.
+    pub level: Level,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Bytes that were read and proven.
     pub bytes: u64,
 }
 
@@ -98,6 +98,14 @@ impl<'a> Document<'a> {
             summary.requests = summary.requests.plus(bucket.requests);
         }
         Self { version: 1, at: snapshot.at, summary, findings: &snapshot.findings, blocks: None }
+    }
+
+    /// The document of a scan in which blocks were read; `bytes` of them in all.
+    pub fn of_verification(snapshot: &'a Snapshot, blocks: &'a [BlockVerdict], bytes: u64) -> Self {
+        let mut document = Self::of_scan(snapshot);
+        document.summary.bytes_verified = bytes;
+        document.blocks = Some(blocks);
+        document
     }
 }
 

@@ -17,6 +17,7 @@ mod plan;
 mod scrub;
 mod selector;
 mod service;
+mod size;
 mod snapshot;
 mod time;
 mod transition;
@@ -39,8 +40,8 @@ pub use labels::Labels;
 pub use metric::{Metric, MetricKind, MetricLabel};
 pub use need::Need;
 pub use objstore::{
-    AzureSettings, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider, ProviderSettings,
-    S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,
+    AzureSettings, BlockFolder, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider,
+    ProviderSettings, S3Encryption, S3Lookup, S3Settings, Secret, TlsSettings,
 };
 pub use past::{BucketPast, End, EndReason, Lineage, OpenFinding, Past, PastBlock, RetentionSeen, StreamPast};
 pub use plan::{Amount, BucketPlan, ClassLoad, Cost, Fit, Load, PlanDocument, PlannedScrub};
@@ -50,6 +51,7 @@ pub use service::{
     BucketStatus, DURATION_BOUNDS_MS, Durations, LedgerStatus, MetricsSettings, Published, ReloadStatus, ScanCounts,
     ServiceStatus,
 };
+pub use size::parse_byte_size;
 pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
 pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
 pub use transition::{BucketTransition, FindingChange, FindingEnd, Transition};

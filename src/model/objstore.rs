@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ulid::Ulid;
+
 /// A secret. It is never printed; whoever needs it says so by `expose`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
@@ -99,12 +101,17 @@ impl BucketSettings {
             ProviderSettings::Azure(azure) => (azure.endpoint.as_str(), azure.container.as_str()),
             ProviderSettings::Filesystem(folder) => ("", folder.directory.as_str()),
         };
+        let folders = match &self.provider {
+            ProviderSettings::Filesystem(folder) => folder.blocks.iter().map(|block| block.name.as_str()).collect(),
+            ProviderSettings::S3(_) | ProviderSettings::Gcs(_) | ProviderSettings::Azure(_) => Vec::new(),
+        };
         let account = match &self.provider {
             ProviderSettings::Azure(azure) => azure.storage_account.as_str(),
             ProviderSettings::S3(_) | ProviderSettings::Gcs(_) | ProviderSettings::Filesystem(_) => "",
         };
         // a separator that none of the parts can hold, so that no two buckets share a key
-        [self.kind().name(), endpoint, account, bucket, &self.prefix].join("\u{1f}")
+        let place = [self.kind().name(), endpoint, account, bucket, &self.prefix];
+        place.into_iter().chain(folders).collect::<Vec<_>>().join("\u{1f}")
     }
 }
 
@@ -257,4 +264,15 @@ pub struct AzureSettings {
 pub struct FilesystemSettings {
     /// `directory`
     pub directory: String,
+    /// Only these of its folders, each of which is a block; empty for all. Not from a configuration: `verify PATH`.
+    pub blocks: Vec<BlockFolder>,
+}
+
+/// A folder that is a block, whatever it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockFolder {
+    /// Its name in the directory.
+    pub name: String,
+    /// The block that it is taken for.
+    pub block: Ulid,
 }

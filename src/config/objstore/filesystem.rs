@@ -18,7 +18,7 @@ pub(super) fn lower(config: &Section, mistakes: &mut Mistakes) -> FilesystemSett
     config.require(mistakes, "directory", "the path of the directory");
     let directory = config.text("directory");
     let directory = if directory.is_empty() { directory } else { files::absolute(&directory) };
-    FilesystemSettings { directory }
+    FilesystemSettings { directory, blocks: Vec::new() }
 }
 
 /// The directory's own name.

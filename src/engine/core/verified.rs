@@ -51,7 +51,6 @@ impl Core {
     }
 
     /// SHA-256 of the objects of a block as it was first verified; empty where nothing is kept, or nothing can be read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever verifies"))]
     pub(in crate::engine) fn baseline(&mut self, name: &str, ulid: Ulid) -> Hashes {
         let Some(source) = self.sources.get(name) else { return Hashes::new() };
         match self.memory.baseline(&source.key, ulid) {
@@ -65,7 +64,6 @@ impl Core {
 
     /// Takes in what reading a block has shown, and keeps it in the ledger. A judgement is due then. What is said of a
     /// block that is gone is of no use to anybody.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever verifies"))]
     pub(in crate::engine) fn take_verification(
         &mut self,
         bucket: &Arc<str>,

@@ -19,7 +19,10 @@ fn core(bucket: &Path, state: &State) -> Core {
     let settings = BucketSettings {
         name: NAME.into(),
         prefix: String::new(),
-        provider: ProviderSettings::Filesystem(FilesystemSettings { directory: bucket.display().to_string() }),
+        provider: ProviderSettings::Filesystem(FilesystemSettings {
+            directory: bucket.display().to_string(),
+            blocks: Vec::new(),
+        }),
     };
     let means = Means { environment: Environment::default(), limits: Limits::default(), ambient: ambient() };
     let memory = Memory::open_for_service(state).unwrap();
