@@ -1,3 +1,5 @@
+//! Whole blocks that real programs wrote, and what the verifier says when something is done to them.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
