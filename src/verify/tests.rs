@@ -135,9 +135,8 @@ impl Bucket for Fake {
         let mut size = len(&object);
         let mut bytes = object.slice(idx(range.start)..idx(range.end)).to_vec();
         match reply {
-            Reply::Serve | Reply::Delete(_) => {}
             Reply::Flip(at) if range.contains(&at) => bytes[idx(at - range.start)] ^= 1,
-            Reply::Flip(_) => {}
+            Reply::Serve | Reply::Delete(_) | Reply::Flip(_) => {}
             Reply::Fail(kind) => return Err(Self::error(kind, key)),
             Reply::Short(by) => bytes.resize(idx(len(&bytes).saturating_add_signed(-by)), 0),
             Reply::Resized => size += 1,
@@ -218,6 +217,10 @@ fn put(bucket: &Fake, folder: &Path) -> BlockView {
     }
 }
 
+fn as_bucket(fake: &Arc<Fake>) -> Arc<dyn Bucket> {
+    Arc::<Fake>::clone(fake)
+}
+
 /// Two threads, and pieces of 1 KiB.
 fn settings() -> Settings {
     Settings { threads: 2, memory_bytes: 8 << 10, ..Settings::default() }
@@ -227,7 +230,7 @@ async fn verify(bucket: Fake, folder: &Path, level: Level) -> (Outcome, Arc<Fake
     let block = put(&bucket, folder);
     let bucket = Arc::new(bucket);
     let verifier = Verifier::new(&settings()).unwrap();
-    let task = Task::new(Arc::clone(&bucket) as Arc<dyn Bucket>, &block, level, Hashes::new());
+    let task = Task::new(as_bucket(&bucket), &block, level, Hashes::new());
     let outcome = verifier.verify(task, &(), &CancellationToken::new(), || TimestampMs(7)).await.unwrap();
     let kept = async {
         while bucket.out.load(Ordering::SeqCst) > 0 {
@@ -267,7 +270,8 @@ async fn sound_blocks_are_read_whole_and_found_sound() {
             assert_eq!((verification.at, verification.level), (TimestampMs(7), level));
             assert_eq!(verification.identity, block.identity());
             assert!(verification.problems.iter().all(|problem| problem.severity > crate::model::Severity::Critical));
-            assert!(verification.bytes >= expected, "{told}");
+            let beside = if level == Level::Quick { 0 } else { 4 << 10 };
+            assert!((expected..=expected + beside).contains(&verification.bytes), "{told}");
             assert!(watcher.0.load(Ordering::SeqCst) >= expected, "{told}");
             let samples = block.meta.meta().unwrap().stats.samples;
             if level >= Level::Checksum {
@@ -405,7 +409,7 @@ async fn a_stop_ends_it_within_a_buffer() {
         let block = put(&bucket, &folder);
         let bucket = Arc::new(bucket);
         let verifier = Verifier::new(&Settings { requests_in_flight: 1, ..settings() }).unwrap();
-        let task = Task::new(Arc::clone(&bucket) as Arc<dyn Bucket>, &block, Level::Full, Hashes::new());
+        let task = Task::new(as_bucket(&bucket), &block, Level::Full, Hashes::new());
         let result = verifier.verify(task.clone(), &(), &stop, || TimestampMs(7)).await;
         assert_eq!(result, Err(Stopped));
         let asked = bucket.requests().get;
@@ -426,7 +430,7 @@ async fn memory_is_bounded_over_all_blocks() {
             Settings { threads: 2, memory_bytes: memory, requests_in_flight: in_flight, ..Settings::default() };
         let verifier = Verifier::new(&settings).unwrap();
         let verifying = blocks.iter().map(|block| {
-            let task = Task::new(Arc::clone(&bucket) as Arc<dyn Bucket>, block, Level::Full, Hashes::new());
+            let task = Task::new(as_bucket(&bucket), block, Level::Full, Hashes::new());
             let verifier = verifier.clone();
             async move { verifier.verify(task, &(), &CancellationToken::new(), || TimestampMs(7)).await }
         });

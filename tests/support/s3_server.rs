@@ -83,6 +83,10 @@ pub(crate) enum Reply {
     ServeAfter(Duration),
     /// With S3's error document of this code.
     Refuse(StatusCode, &'static str),
+    /// Announces the body whole, and closes the connection after so many bytes of it.
+    Cut(usize),
+    /// With the lowest bit of this byte of the object flipped, if it is in what is asked for.
+    Flip(usize),
 }
 
 /// Decides over each request.
@@ -213,8 +217,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
     let call = Call { method: request.method().clone(), key: key.clone(), headers: request.headers().clone() };
     let script = Arc::clone(&shared.script.lock().unwrap());
-    match script(&call) {
-        Reply::Serve => {}
+    let reply = script(&call);
+    match reply {
+        Reply::Serve | Reply::Cut(_) | Reply::Flip(_) => {}
         Reply::ServeAfter(delay) => tokio::time::sleep(delay).await,
         Reply::Refuse(status, code) => {
             record(&shared, call);
@@ -227,7 +232,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     match key {
         None => list(&*shared.objects, request.uri().query().unwrap_or_default()),
-        Some(key) => read(&*shared.objects, &key, request.method(), request.headers()),
+        Some(key) => read(&*shared.objects, &key, request.method(), request.headers(), reply),
     }
 }
 
@@ -337,7 +342,7 @@ fn list(objects: &dyn Objects, query: &str) -> Response<Body> {
     Response::builder().header(header::CONTENT_TYPE, "application/xml").body(Body::from(page)).unwrap()
 }
 
-fn read(objects: &dyn Objects, key: &str, method: &Method, headers: &HeaderMap) -> Response<Body> {
+fn read(objects: &dyn Objects, key: &str, method: &Method, headers: &HeaderMap, how: Reply) -> Response<Body> {
     let Some(found) = objects.head(key) else {
         return error(StatusCode::NOT_FOUND, "NoSuchKey");
     };
@@ -354,9 +359,14 @@ fn read(objects: &dyn Objects, key: &str, method: &Method, headers: &HeaderMap) 
     if method == Method::HEAD {
         return reply.header(header::CONTENT_LENGTH, found.size).body(Body::empty()).unwrap();
     }
-    let Some(body) = objects.body(key) else {
+    let Some(mut body) = objects.body(key) else {
         return error(StatusCode::NOT_IMPLEMENTED, "NotImplemented");
     };
+    if let Reply::Flip(at) = how {
+        let mut flipped = body.to_vec();
+        *flipped.get_mut(at).expect("a byte of the object") ^= 1;
+        body = flipped.into();
+    }
     let Some(range) = text(header::RANGE) else {
         return reply.body(Body::from(body)).unwrap();
     };
@@ -367,8 +377,17 @@ fn read(objects: &dyn Objects, key: &str, method: &Method, headers: &HeaderMap) 
     reply
         .status(StatusCode::PARTIAL_CONTENT)
         .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", end - 1))
-        .body(Body::from(body.slice(start..end)))
+        .header(header::CONTENT_LENGTH, end - start)
+        .body(content(body.slice(start..end), how))
         .unwrap()
+}
+
+/// A body, or as much of it as is sent before the connection breaks.
+fn content(body: Bytes, how: Reply) -> Body {
+    let Reply::Cut(sent) = how else { return Body::from(body) };
+    let part = body.slice(..sent.min(body.len()));
+    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Body::from_stream(futures::stream::iter([Ok(part), Err(broken)]))
 }
 
 /// `bytes=a-b`, `bytes=a-` or `bytes=-n` as a half-open range; `None` where nothing of it is in `size` bytes.

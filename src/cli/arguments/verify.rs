@@ -44,7 +44,7 @@ Verdicts:
 Exit codes:
   0  every block was read, and there is nothing at warning or above. A block that was deleted
      meanwhile is only noted
-  1  findings at warning or above
+  1  findings at warning or above, or a block that is corrupt
   2  could not do the job: a block could not be read, or was replaced while it was; nothing is there
      by that name; 2 beats 1";
 

@@ -80,12 +80,16 @@ pub(super) fn run(arguments: &VerifyArguments, environment: &Environment, page: 
     if done.of.blocks.is_empty() {
         done.of.notes.push("there was no block to verify".to_owned());
     }
-    done.finish(format, problems, |done| {
+    // whatever is made of it: who asks of a block whether it is whole is told
+    let corrupt = done.of.blocks.iter().any(|block| block.verification.verdict == Verdict::Corrupt);
+    let outcome = done.finish(format, problems, |done| {
         let mut text = report::findings_of(&done.of.snapshot, page);
         text.push_str(&done.summary());
         report::conclude(&mut text, &done.of.snapshot, &done.of.notes, page);
         text
-    })
+    })?;
+    let least = if corrupt { Exit::Findings } else { Exit::Fine };
+    Ok(Outcome { exit: outcome.exit.max(least), ..outcome })
 }
 
 /// Runs `scan --verify`.
@@ -211,7 +215,9 @@ impl Done {
         let unread = self.of.blocks.iter().filter_map(|block| {
             let why = block.verification.why.as_deref().unwrap_or_default();
             let failed = match block.verification.verdict {
-                Verdict::Ok | Verdict::Suspect | Verdict::Corrupt => false,
+                Verdict::Ok | Verdict::Corrupt => false,
+                // wrong once, and not to be read a second time
+                Verdict::Suspect => block.verification.why.is_some(),
                 Verdict::Changed => !block.gone,
                 Verdict::Unreachable => !(block.lacking && self.is_explained(block)),
             };
