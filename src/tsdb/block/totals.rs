@@ -1,14 +1,18 @@
 //! Once everything is read: sums against `meta.json`, segments against the index, hashes against those that are known.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::bytes::hex;
-use super::super::fault::Faults;
+use super::super::fault::{Faults, Rule};
 use super::record::Seen;
 use super::report::WHOLE;
 use super::tally::Tally;
 use super::{BlockVerifier, rules};
 use crate::model::{BlockMeta, BlockSource, Damage, Level, Resolution, Severity};
+
+/// What a reference that leads to no chunk's beginning looks like, and a damaged chunk as well.
+pub(super) const OUT_OF_STEP: [&Rule; 3] = [&rules::RECORD_LENGTH, &rules::RECORD_CHECKSUM, &rules::SEGMENT_STRAY];
 
 impl BlockVerifier {
     /// Compares what can be compared, and leaves out what merely follows from damage that has been found.
@@ -23,6 +27,7 @@ impl BlockVerifier {
             self.note("index", faults);
         }
         let mut tally = Tally::default();
+        let walked = std::mem::take(&mut self.walked);
         for (name, mut seen) in std::mem::take(&mut self.worked) {
             if unordered {
                 // what was done before that was known
@@ -31,21 +36,37 @@ impl BlockVerifier {
             if !index_whole {
                 seen.faults.forgive(&rules::CHUNK_ORPHAN);
             }
-            self.take_segment(&name, seen, &mut tally);
-        }
-        for (name, seen) in std::mem::take(&mut self.walked) {
-            if !unordered && index_whole {
-                let mut faults = Faults::default();
-                let words = || ("a reference in the index".to_owned(), format!("{} chunks", seen.tally.chunks));
-                faults.note(&rules::SEGMENT_UNUSED, WHOLE, 0, words);
-                self.note(&name, faults);
+            if walked.get(&name).is_some_and(|walk| !breaks(&walk.faults, Damage::Chunk)) {
+                for rule in OUT_OF_STEP {
+                    seen.faults.recast(rule, &rules::CHUNK_MISPLACED);
+                }
             }
-            let mut unused = Tally::default();
-            self.take_segment(&name, seen, if unordered { &mut tally } else { &mut unused });
+            self.take_worked(&name, seen, &mut tally);
+        }
+        let unused: BTreeSet<Arc<str>> = self
+            .batches
+            .segments()
+            .filter(|(_, _, used)| !used)
+            .map(|(_, segment, _)| Arc::clone(&segment.name))
+            .collect();
+        for name in unused.iter().filter(|_| !unordered && index_whole) {
+            let mut faults = Faults::default();
+            let words = || ("a reference in the index".to_owned(), "none".to_owned());
+            faults.note(&rules::SEGMENT_UNUSED, WHOLE, 0, words);
+            self.note(name, faults);
+        }
+        for (name, seen) in walked {
+            if unordered {
+                tally.add(seen.tally);
+            }
+            if unordered || unused.contains(&name) {
+                self.note(&name, seen.faults);
+            }
         }
         self.report.samples = tally.samples;
         self.report.chunks = tally.chunks;
-        let chunks_whole = !self.report.faults.keys().any(|file| self.has(file, Damage::Chunk));
+        let in_step = self.report.faults.values().all(|faults| !faults.breaks(&rules::CHUNK_MISPLACED));
+        let chunks_whole = in_step && !self.report.faults.keys().any(|file| self.has(file, Damage::Chunk));
         if unordered && index_whole && chunks_whole && self.demands.level > Level::Index {
             self.compare_sets(tally);
         }
@@ -57,22 +78,18 @@ impl BlockVerifier {
 
     /// Damage of this kind was found in a file, at warning or above.
     fn has(&self, file: &str, damage: Damage) -> bool {
-        let faults = self.report.faults.get(file);
-        let mut rules = faults.into_iter().flat_map(Faults::rules).map(|broken| broken.rule);
-        rules.any(|rule| rule.damage == damage && rule.severity < Severity::Info)
+        self.report.faults.get(file).is_some_and(|faults| breaks(faults, damage))
     }
 
-    fn take_segment(&mut self, name: &Arc<str>, seen: Seen, tally: &mut Tally) {
+    /// What reading a segment in stretches has shown.
+    fn take_worked(&mut self, name: &Arc<str>, seen: Seen, tally: &mut Tally) {
         tally.add(seen.tally);
         self.note(name, seen.faults);
         let segment = self.layout.segments.values().find(|segment| segment.name == *name);
-        let Some(segment) = segment.filter(|_| !self.report.hashes.contains_key(name)) else { return };
-        // what was walked has been counted and hashed already
-        if !self.batches.unordered && self.batches.segments().any(|(_, own, used)| used && own.name == *name) {
-            self.report.bytes = self.report.bytes.saturating_add(segment.size);
-            if let Some(hash) = segment.chain.as_ref().and_then(|chain| chain.finish(segment.size)) {
-                self.report.hashes.insert(Arc::clone(name), hash);
-            }
+        let Some(segment) = segment else { return };
+        self.report.bytes = self.report.bytes.saturating_add(segment.size);
+        if let Some(hash) = segment.chain.as_ref().and_then(|chain| chain.finish(segment.size)) {
+            self.report.hashes.insert(Arc::clone(name), hash);
         }
     }
 
@@ -165,6 +182,11 @@ impl BlockVerifier {
             self.note(&name, faults);
         }
     }
+}
+
+/// Damage of this kind, at warning or above.
+fn breaks(faults: &Faults, damage: Damage) -> bool {
+    faults.rules().any(|broken| broken.rule.damage == damage && broken.rule.severity < Severity::Info)
 }
 
 /// Thanos' shipper uploads meta, index and chunks of what Prometheus wrote, and nothing else.
