@@ -145,7 +145,8 @@ impl Seen {
     /// Judges a checksum.
     pub(super) fn checksum(&mut self, computed: u32, stored: u32, at: u64, place: Option<ChunkPlace>) -> bool {
         if computed != stored {
-            let words = || (format!("{stored:08x}"), format!("{computed:08x}"));
+            // what these bytes would have, and what was written behind them
+            let words = || (format!("{computed:08x}"), format!("{stored:08x}"));
             self.faults.note_in(&rules::RECORD_CHECKSUM, "record", at, place, words);
         }
         computed == stored
