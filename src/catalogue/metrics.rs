@@ -17,6 +17,7 @@ scrape_configs:
 - What is said of findings, buckets and streams is of the newest judgement, and is written once per judgement: a scrape asks nothing of any bucket.
 - A series whose subject is gone disappears: a bucket that was removed from the configuration, a stream without blocks.
 - A bucket that cannot be listed keeps the last values of everything below "Findings, buckets, streams"; `blockwarden_bucket_up` is 0 then, and `bucket_unreachable` or `fact_unknown` is among the findings. Before its first complete listing a bucket has no such series at all: nothing is known, which is not zero.
+- What is said of the verification of blocks is from a moment ago, and of a bucket from its first complete listing on; where the scrub is off, or leaves a bucket out, only the counters are there.
 - Counters and `blockwarden_findings` have all of their series from the start, at 0, so that the first failure is seen by `increase`. `blockwarden_findings` does so from the first judgement of the bucket on.
 - At most `metrics.max_streams` streams (of all buckets together) have series of their own: those with findings first, the worst first, then by canonical text. The others of a bucket share one with `stream="(others)"`; the help text says how they are put together.
 
@@ -63,6 +64,18 @@ Lag at this very moment, not at the last judgement:
 time() - blockwarden_newest_sample_timestamp_seconds
 ```
 
+Buckets in which a block was not verified for longer than it should be:
+
+```promql
+time() - blockwarden_oldest_unverified_timestamp_seconds > on () group_left () blockwarden_scrub_interval_seconds
+```
+
+How much of the round is done, once everything has been seen:
+
+```promql
+1 - blockwarden_scrub_backlog_blocks / blockwarden_scrub_blocks
+```
+
 What a bucket will hold in 30 days if it goes on like this:
 
 ```promql
@@ -77,7 +90,7 @@ sum by (bucket, operation) (increase(blockwarden_requests_total[1d]))
 "#;
 
 /// Titles, and the metrics below each.
-const SECTIONS: [(&str, &[Metric]); 3] = [
+const SECTIONS: [(&str, &[Metric]); 4] = [
     (
         "Findings, buckets, streams",
         &[
@@ -107,6 +120,22 @@ const SECTIONS: [(&str, &[Metric]); 3] = [
             Metric::ScanInterval,
             Metric::Requests,
             Metric::UnreadObjects,
+        ],
+    ),
+    (
+        "Verification of blocks",
+        &[
+            Metric::VerifiedBytes,
+            Metric::VerifiedBlocks,
+            Metric::OldestUnverifiedTimestamp,
+            Metric::ScrubBlocks,
+            Metric::ScrubBlocksUnderWay,
+            Metric::ScrubBacklogBlocks,
+            Metric::ScrubBacklog,
+            Metric::ScrubRate,
+            Metric::ScrubNeeded,
+            Metric::ScrubRoundRemaining,
+            Metric::ScrubInterval,
         ],
     ),
     (

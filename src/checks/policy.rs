@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{DAY_MS, HOUR_MS, Labels, MINUTE_MS, Resolution, Selector, Severity};
+use crate::model::{DAY_MS, HOUR_MS, Labels, MINUTE_MS, Resolution, ScrubSettings, Selector, Severity};
 
 /// What can be set for a check.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +36,8 @@ pub struct Policy {
     pub streams: Vec<StreamPolicy>,
     /// By the check's id.
     pub checks: BTreeMap<String, CheckPolicy>,
+    /// How blocks are verified.
+    pub scrub: ScrubSettings,
 }
 
 /// Demands on one bucket.

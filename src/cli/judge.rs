@@ -8,7 +8,7 @@ use super::progress::Bars;
 use super::{logging, text};
 use crate::config::{self, Config, ConfigErrors, ObjstoreSource};
 use crate::engine::{self, Engine, Job, Limits, State, clock};
-use crate::model::{Environment, PlanDocument, ScrubSettings};
+use crate::model::{Environment, PlanDocument};
 
 /// The configuration that the flags give.
 pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Config, ConfigErrors> {
@@ -25,7 +25,7 @@ pub(super) fn once(
     environment: &Environment,
 ) -> anyhow::Result<engine::Outcome> {
     let bars = Bars::new(log.format);
-    let (engine, _, runtime) = prepare(source, judgement, log, environment, &bars)?;
+    let (engine, runtime) = prepare(source, judgement, log, environment, &bars)?;
     Ok(runtime.block_on(engine.cycle(judgement.at.unwrap_or_else(clock::now), &bars))?)
 }
 
@@ -37,8 +37,8 @@ pub(super) fn plan(
     environment: &Environment,
 ) -> anyhow::Result<(engine::Outcome, PlanDocument)> {
     let bars = Bars::new(log.format);
-    let (engine, scrub, runtime) = prepare(source, judgement, log, environment, &bars)?;
-    Ok(runtime.block_on(engine.plan(scrub, judgement.at.unwrap_or_else(clock::now), &bars))?)
+    let (engine, runtime) = prepare(source, judgement, log, environment, &bars)?;
+    Ok(runtime.block_on(engine.plan(judgement.at.unwrap_or_else(clock::now), &bars))?)
 }
 
 fn prepare(
@@ -47,10 +47,9 @@ fn prepare(
     log: LogArguments,
     environment: &Environment,
     bars: &Bars,
-) -> anyhow::Result<(Engine, ScrubSettings, Runtime)> {
+) -> anyhow::Result<(Engine, Runtime)> {
     logging::install(log, text::wants_colour(environment), bars)?;
     let config = load(source, environment)?;
-    let scrub = config.scrub;
     let job = Job {
         buckets: config.buckets,
         policy: config.policy,
@@ -60,5 +59,5 @@ fn prepare(
     };
     let engine = Engine::open(job, &clock::ambient())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    Ok((engine, scrub, runtime))
+    Ok((engine, runtime))
 }

@@ -122,7 +122,7 @@ fn verdict(out: &mut String, plan: &PlanDocument, page: Page) {
         format!(" At full speed a round takes {}, and it has {interval}{hours}.", duration(seconds))
     });
     let needed = fit.needed_bytes_per_second;
-    let budget = scrub.max_bytes_per_second.map_or_else(|| "no bound".to_owned(), |bytes| rate(bytes));
+    let budget = scrub.max_bytes_per_second.map_or_else(|| "no bound".to_owned(), rate);
     if fit.in_time {
         let text = format!("It can be done in time: {} are needed, {budget} is set.{takes}", rate(needed));
         wrap(out, "", &page.paint(Paint::Fine, &text), width);

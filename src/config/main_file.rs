@@ -7,7 +7,7 @@ use super::buckets::{self, Defaults};
 use super::yaml::{self, Key, Kind, Node, Reading, Table};
 use super::{Loader, WebOptions, checks, policy, scrub, service};
 use crate::checks::{BucketPolicy, Policy};
-use crate::model::{BucketSettings, MetricsSettings, ScrubSettings};
+use crate::model::{BucketSettings, MetricsSettings};
 
 const LATER: &str = "not supported by this version";
 const ANY: Kind = Kind::Other("anything");
@@ -67,8 +67,6 @@ pub(super) struct Main {
     pub(super) policy: Policy,
     /// `metrics`
     pub(super) metrics: MetricsSettings,
-    /// `scrub`
-    pub(super) scrub: ScrubSettings,
     /// `web`
     pub(super) web: WebOptions,
 }
@@ -101,10 +99,10 @@ pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node:
         checks: top.node("checks").map_or_else(Default::default, |node| {
             checks::lower(node, top.place("checks"), &reading.key("checks"), loader.checks, loader.mistakes)
         }),
+        scrub: scrub::lower(top.section("scrub"), loader.mistakes),
         ..Policy::default()
     };
     let metrics = service::metrics(top.section("metrics"), loader.mistakes);
     let web = service::web(top.section("web"), path, loader.mistakes);
-    let scrub = scrub::lower(top.section("scrub"), loader.mistakes);
-    Main { buckets, defaults, policy, metrics, scrub, web }
+    Main { buckets, defaults, policy, metrics, web }
 }

@@ -31,7 +31,7 @@ pub use service::WebOptions;
 pub use web::WebFile;
 
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment, MetricsSettings, ScrubSettings, Selector};
+use crate::model::{BucketSettings, Environment, MetricsSettings, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
@@ -44,8 +44,6 @@ pub struct Config {
     pub policy: Policy,
     /// What is exported of streams.
     pub metrics: MetricsSettings,
-    /// How blocks are verified.
-    pub scrub: ScrubSettings,
     /// The web server; flags win.
     pub web: WebOptions,
 }
@@ -121,7 +119,7 @@ impl Loader<'_> {
             policy.buckets.insert(Arc::clone(&bucket.name), demands);
             settings.push(bucket);
         }
-        Config { buckets: settings, policy, metrics: main.metrics, scrub: main.scrub, web: main.web }
+        Config { buckets: settings, policy, metrics: main.metrics, web: main.web }
     }
 
     /// The bucket that a flag gives.

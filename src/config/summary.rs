@@ -16,7 +16,7 @@ impl Config {
             });
             general.into_iter().chain(overrides)
         });
-        buckets.chain(streams).chain(checks).chain([super::scrub::summary(&self.scrub)]).collect()
+        buckets.chain(streams).chain(checks).chain([super::scrub::summary(&self.policy.scrub)]).collect()
     }
 
     fn bucket(&self, settings: &BucketSettings) -> Vec<String> {

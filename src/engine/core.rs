@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use self::changes::{bucket_of, log_ended, log_opened};
+pub(super) use self::verified::Open;
 use self::verified::Readings;
 use super::cycle::EngineError;
 use super::judge::{judge, reopen, sort_findings};

@@ -13,7 +13,7 @@ use crate::checks::Policy;
 use crate::discover::{Ambient, BucketError, Limits, Progress};
 use crate::exporter::ExporterError;
 use crate::ledger::LedgerError;
-use crate::model::{BucketSettings, Environment, PlanDocument, ScrubSettings, Snapshot, TimestampMs};
+use crate::model::{BucketSettings, Environment, PlanDocument, Snapshot, TimestampMs};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -100,13 +100,8 @@ impl Engine {
     }
 
     /// Does the same, and says what the scrub of `watch` will cost.
-    pub async fn plan(
-        self,
-        settings: ScrubSettings,
-        now: TimestampMs,
-        progress: &dyn Progress,
-    ) -> Result<(Outcome, PlanDocument), EngineError> {
-        self.cycle_and(now, progress, move |core, snapshot| plan::plan(core, snapshot, &settings, now)).await
+    pub async fn plan(self, now: TimestampMs, progress: &dyn Progress) -> Result<(Outcome, PlanDocument), EngineError> {
+        self.cycle_and(now, progress, move |core, snapshot| plan::plan(core, snapshot, now)).await
     }
 
     async fn cycle_and<T: Send + 'static>(

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::core::Core;
 use super::watch::scrub::{Known, blocks_of};
 use crate::model::{
-    BucketPlan, Fit, Load, ObjectView, PlanDocument, PlannedScrub, Provider, RequestCounts, ScrubSettings, Snapshot,
-    TimestampMs,
+    BucketPlan, Fit, Load, ObjectView, PlanDocument, PlannedScrub, Provider, RequestCounts, Snapshot, TimestampMs,
 };
 use crate::verify::scrub::{self, Block, Census};
 
 /// The plan for what was seen.
-pub(super) fn plan(core: &Core, snapshot: &Snapshot, settings: &ScrubSettings, now: TimestampMs) -> PlanDocument {
+pub(super) fn plan(core: &Core, snapshot: &Snapshot, now: TimestampMs) -> PlanDocument {
+    let settings = &core.policy().scrub;
     let views = core.complete_views();
     let buckets: Vec<BucketPlan> = core
         .buckets()

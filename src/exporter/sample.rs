@@ -9,10 +9,11 @@ use ulid::Ulid;
 
 use super::{Hooks, Site, Traffic, metrics};
 use crate::model::{
-    BlockChange, BlockMeta, BlockSource, BlockSpan, BlockView, BucketStatus, BucketSummary, BucketView, DeletionMark,
-    Durations, Evidence, Finding, ForeignKeys, HOUR_MS, Interval, Labels, LedgerStatus, Listing, MarkState, Marks,
-    MetaState, MetricsSettings, ObjectView, Provider, Published, ReloadStatus, RequestCounts, Resolution, ScanCounts,
-    ServiceStatus, Severity, Snapshot, Stats, StreamSummary, Subject, Timeline, TimestampMs,
+    BlockChange, BlockMeta, BlockSource, BlockSpan, BlockView, BucketScrub, BucketStatus, BucketSummary, BucketView,
+    DeletionMark, Durations, Evidence, Finding, ForeignKeys, HOUR_MS, Interval, Labels, LedgerStatus, Listing,
+    MarkState, Marks, MetaState, MetricsSettings, ObjectView, Outlook, Provider, Published, ReloadStatus,
+    RequestCounts, Resolution, ScanCounts, ScrubStatus, ServiceStatus, Severity, Snapshot, Stats, StreamSummary,
+    Subject, Timeline, TimestampMs,
 };
 
 /// 2026-01-02T00:00:00Z
@@ -246,6 +247,27 @@ pub(super) fn published() -> Published {
             },
             judgements: Durations { counts: [3, 0, 0, 0, 0, 0, 0, 0, 0, 0], count: 3, sum_ms: 120 },
             last_judgement: Some(NOW),
+            scrub: ScrubStatus {
+                enabled: true,
+                interval_ms: 30 * 24 * HOUR_MS,
+                rate: 12_345,
+                buckets: vec![BucketScrub {
+                    bucket: "thanos".into(),
+                    bytes: 9_000,
+                    blocks: [6, 1, 2, 0, 1],
+                    under_way: 1,
+                    outlook: Some(Outlook {
+                        blocks: 36,
+                        bytes: 50_000,
+                        oldest: Some(hours_ago(200)),
+                        backlog_blocks: 4,
+                        backlog_bytes: 6_000,
+                        remaining_ms: 7_200_000,
+                        needed_rate: 3,
+                        worst: None,
+                    }),
+                }],
+            },
         },
         metrics: Arc::new(MetricsSettings {
             stream_labels: vec!["cluster".to_owned(), "replica".to_owned()],

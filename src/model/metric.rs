@@ -1,5 +1,7 @@
 //! The names of everything that is exported: one enum, so that rules, dashboards and documentation can be held to it.
 
+use super::MetricLabel;
+
 /// What a value means over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
@@ -18,89 +20,6 @@ impl MetricKind {
             Self::Gauge => "gauge",
             Self::Counter => "counter",
             Self::Histogram => "histogram",
-        }
-    }
-}
-
-/// What tells the series of a metric apart. Each has few values, or as many as there are buckets or streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MetricLabel {
-    /// A configured bucket.
-    Bucket,
-    /// The id of a check.
-    Check,
-    /// The status code of an answer.
-    Code,
-    /// A group of paths.
-    Handler,
-    /// A kind of request against a bucket.
-    Operation,
-    /// Downsampling.
-    Resolution,
-    /// How something ended.
-    Result,
-    /// How bad a finding is.
-    Severity,
-    /// A stream in canonical text.
-    Stream,
-    /// Stands for the external labels that `metrics.stream_labels` chooses, each under its own name.
-    StreamLabels,
-    /// Of the program.
-    Version,
-}
-
-impl MetricLabel {
-    /// All, in the order of their names.
-    pub const ALL: [Self; 11] = [
-        Self::Bucket,
-        Self::Check,
-        Self::Code,
-        Self::Handler,
-        Self::Operation,
-        Self::Resolution,
-        Self::Result,
-        Self::Severity,
-        Self::Stream,
-        Self::StreamLabels,
-        Self::Version,
-    ];
-
-    /// The name in the output. That of [`Self::StreamLabels`] is only for the documentation.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bucket => "bucket",
-            Self::Check => "check",
-            Self::Code => "code",
-            Self::Handler => "handler",
-            Self::Operation => "operation",
-            Self::Resolution => "resolution",
-            Self::Result => "result",
-            Self::Severity => "severity",
-            Self::Stream => "stream",
-            Self::StreamLabels => "…",
-            Self::Version => "version",
-        }
-    }
-
-    /// What its values are, in Markdown.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Bucket => "the configured name of the bucket",
-            Self::Check => "the id of a check; `blockwarden explain CHECK` says more",
-            Self::Code => "the status code, or `other`",
-            Self::Handler => "`/`, `/-/healthy`, `/-/ready`, `/-/reload`, `/metrics`, `/api` or `unknown`",
-            Self::Operation => "`list`, `get` or `head`",
-            Self::Resolution => "`raw`, `5m` or `1h`",
-            Self::Result => "how it ended; the help text names the values",
-            Self::Severity => "`critical`, `warning` or `info`",
-            Self::Stream => {
-                "the external labels in canonical text, `{cluster=\"eu1\", replica=\"a\"}`; empty for what is about a whole \
-                 bucket; `(others)` for all streams that have no series of their own"
-            }
-            Self::StreamLabels => {
-                "the external labels named in `metrics.stream_labels`; empty where a stream lacks one"
-            }
-            Self::Version => "the version of the program",
         }
     }
 }
@@ -127,6 +46,7 @@ const fn histogram(name: &'static str, labels: &'static [MetricLabel], help: &'s
 
 const NONE: &[MetricLabel] = &[];
 const BUCKET: &[MetricLabel] = &[MetricLabel::Bucket];
+const BUCKET_VERDICT: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Verdict];
 const BUCKET_RESULT: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Result];
 const RESULT: &[MetricLabel] = &[MetricLabel::Result];
 const STREAM: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Stream, MetricLabel::StreamLabels];
@@ -180,6 +100,28 @@ pub enum Metric {
     Requests,
     /// What the newest pass could not read.
     UnreadObjects,
+    /// Bytes that were proven.
+    VerifiedBytes,
+    /// Blocks that were verified.
+    VerifiedBlocks,
+    /// The oldest verification.
+    OldestUnverifiedTimestamp,
+    /// Blocks that the scrub reads.
+    ScrubBlocks,
+    /// Blocks that are being read.
+    ScrubBlocksUnderWay,
+    /// Blocks that are not verified as demanded.
+    ScrubBacklogBlocks,
+    /// Their bytes.
+    ScrubBacklog,
+    /// How fast blocks are read.
+    ScrubRate,
+    /// How fast they have to be.
+    ScrubNeeded,
+    /// Until the backlog is gone.
+    ScrubRoundRemaining,
+    /// Within what time each block is verified again.
+    ScrubInterval,
     /// How long judgements took.
     JudgementDuration,
     /// The newest judgement.
@@ -210,7 +152,7 @@ pub enum Metric {
 
 impl Metric {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 46] = [
         Self::Findings,
         Self::BucketBlocks,
         Self::BucketObjects,
@@ -232,6 +174,17 @@ impl Metric {
         Self::ScanInterval,
         Self::Requests,
         Self::UnreadObjects,
+        Self::VerifiedBytes,
+        Self::VerifiedBlocks,
+        Self::OldestUnverifiedTimestamp,
+        Self::ScrubBlocks,
+        Self::ScrubBlocksUnderWay,
+        Self::ScrubBacklogBlocks,
+        Self::ScrubBacklog,
+        Self::ScrubRate,
+        Self::ScrubNeeded,
+        Self::ScrubRoundRemaining,
+        Self::ScrubInterval,
         Self::JudgementDuration,
         Self::JudgementLastTimestamp,
         Self::LedgerUp,
@@ -274,6 +227,7 @@ impl Metric {
         let base = name.strip_suffix("_total").unwrap_or(name);
         match () {
             () if base.ends_with("_timestamp_seconds") => "Unix time in seconds",
+            () if base.ends_with("_bytes_per_second") => "bytes per second",
             () if base.ends_with("_seconds") => "seconds",
             () if base.ends_with("_bytes") => "bytes",
             () => "",
@@ -386,6 +340,62 @@ impl Metric {
             Self::UnreadObjects => {
                 gauge("blockwarden_unread_objects", BUCKET, "Objects that the newest pass was to read and could not.")
             }
+            Self::VerifiedBytes => counter(
+                "blockwarden_verified_bytes_total",
+                BUCKET,
+                "Bytes of blocks that were read and verified to the end.",
+            ),
+            Self::VerifiedBlocks => counter(
+                "blockwarden_verified_blocks_total",
+                BUCKET_VERDICT,
+                "Blocks that were to be verified, by what became of them.",
+            ),
+            Self::OldestUnverifiedTimestamp => gauge(
+                "blockwarden_oldest_unverified_timestamp_seconds",
+                BUCKET,
+                "When the block was last verified that was verified longest ago; for one that never was: when it was \
+                 first seen. Of the blocks that the scrub reads.",
+            ),
+            Self::ScrubBlocks => gauge(
+                "blockwarden_scrub_blocks",
+                BUCKET,
+                "Blocks that the scrub reads: all but those that are incomplete, archived or about to be deleted.",
+            ),
+            Self::ScrubBlocksUnderWay => {
+                gauge("blockwarden_scrub_blocks_under_way", BUCKET, "Blocks that are being verified.")
+            }
+            Self::ScrubBacklogBlocks => gauge(
+                "blockwarden_scrub_backlog_blocks",
+                BUCKET,
+                "Blocks that are not verified as demanded: never, longer than the interval ago, not as they are now, \
+                 less thoroughly or by an older verifier.",
+            ),
+            Self::ScrubBacklog => gauge(
+                "blockwarden_scrub_backlog_bytes",
+                BUCKET,
+                "Bytes of the blocks that are not verified as demanded.",
+            ),
+            Self::ScrubRate => gauge(
+                "blockwarden_scrub_rate_bytes_per_second",
+                NONE,
+                "Bytes of blocks that were read per second, over the last 5 minutes.",
+            ),
+            Self::ScrubNeeded => gauge(
+                "blockwarden_scrub_needed_bytes_per_second",
+                BUCKET,
+                "Bytes per second, while the window is open, at which each block is verified again in time: the pace \
+                 that is kept.",
+            ),
+            Self::ScrubRoundRemaining => gauge(
+                "blockwarden_scrub_round_remaining_seconds",
+                BUCKET,
+                "Estimated time until every block is verified as demanded; 0 when all are.",
+            ),
+            Self::ScrubInterval => gauge(
+                "blockwarden_scrub_interval_seconds",
+                NONE,
+                "Within this time each block is verified again; absent where the scrub is off.",
+            ),
             Self::JudgementDuration => histogram(
                 "blockwarden_judgement_duration_seconds",
                 NONE,

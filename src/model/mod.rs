@@ -10,6 +10,7 @@ mod intern;
 mod interval;
 mod labels;
 mod metric;
+mod metric_label;
 mod need;
 mod objstore;
 mod past;
@@ -37,7 +38,8 @@ pub use finding::{Evidence, Finding, FindingKey, Severity, Subject};
 pub use intern::Interner;
 pub use interval::{Interval, IntervalSet};
 pub use labels::Labels;
-pub use metric::{Metric, MetricKind, MetricLabel};
+pub use metric::{Metric, MetricKind};
+pub use metric_label::MetricLabel;
 pub use need::Need;
 pub use objstore::{
     AzureSettings, BlockFolder, BucketSettings, FilesystemSettings, GcsSettings, HttpSettings, Provider,

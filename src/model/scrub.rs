@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{DAY_MS, Level, TimestampMs, Window};
+use super::{DAY_MS, Level, ScrubOutlook, TimestampMs, Window};
 
 /// What is demanded. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +136,7 @@ pub struct Outlook {
     pub remaining_ms: i64,
     /// Bytes per second that have to be read for everything to be verified in time.
     pub needed_rate: u64,
-    /// Of the block that comes out worst: when its turn will be over, and until when it should be.
-    pub worst: Option<(TimestampMs, TimestampMs)>,
+    /// Of the block that comes out worst: when its turn will be over, and until when it should be. `None` where nobody
+    /// knows yet how fast it goes.
+    pub worst: Option<ScrubOutlook>,
 }

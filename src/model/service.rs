@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BucketView, Labels, Provider, RequestCounts, Snapshot, TimestampMs};
+use super::{BucketView, Labels, Provider, RequestCounts, ScrubStatus, Snapshot, TimestampMs};
 
 /// Upper bounds, in ms, of the buckets that durations of passes and judgements are counted in; a last one takes the rest.
 pub const DURATION_BOUNDS_MS: [u64; 10] = [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
@@ -42,6 +42,8 @@ pub struct ServiceStatus {
     pub judgements: Durations,
     /// When the newest judgement was made.
     pub last_judgement: Option<TimestampMs>,
+    /// How blocks are verified.
+    pub scrub: ScrubStatus,
 }
 
 /// How the passes over one bucket go.

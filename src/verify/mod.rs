@@ -51,6 +51,8 @@ pub struct Settings {
     pub requests_per_second: Option<NonZeroU64>,
     /// Requests under way at once, over all buckets. Each bucket has its own bound beside this.
     pub requests_in_flight: usize,
+    /// Whatever else the process does comes first: the threads have the lowest priority.
+    pub in_background: bool,
 }
 
 impl Default for Settings {
@@ -62,6 +64,7 @@ impl Default for Settings {
             bytes_per_second: None,
             requests_per_second: None,
             requests_in_flight: DEFAULT_REQUESTS_IN_FLIGHT,
+            in_background: false,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Verifier {
     /// Starts the threads.
     pub fn new(settings: &Settings) -> io::Result<Self> {
         Ok(Self(Arc::new(Inner {
-            pool: Pool::start(settings.threads)?,
+            pool: Pool::start(settings.threads, settings.in_background)?,
             memory: Memory::new(settings.memory_bytes),
             budget: Arc::new(Budget::new(settings)),
             piece: (settings.memory_bytes / LEAST_PIECES).max(LEAST_PIECE),

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rustix::process::setpriority_process;
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs that wait for a thread, per thread: enough that no thread runs dry, few enough that work is taken in turn.
@@ -24,14 +25,19 @@ pub(super) struct Pool {
 pub(super) struct Broken;
 
 impl Pool {
-    /// Starts the threads; at least one.
-    pub(super) fn start(threads: usize) -> io::Result<Self> {
+    /// Starts the threads; at least one. `in_background`: whatever else the process does comes first.
+    pub(super) fn start(threads: usize, in_background: bool) -> io::Result<Self> {
         let threads = threads.max(1);
         let (jobs, queue) = mpsc::channel::<Job>(threads.saturating_mul(AHEAD));
         let queue = Arc::new(Mutex::new(queue));
         for idx in 0..threads {
             let queue = Arc::clone(&queue);
-            thread::Builder::new().name(format!("verify-{idx}")).spawn(move || work(&queue))?;
+            thread::Builder::new().name(format!("verify-{idx}")).spawn(move || {
+                if in_background {
+                    step_back();
+                }
+                work(&queue);
+            })?;
         }
         Ok(Self { jobs })
     }
@@ -50,6 +56,16 @@ impl Pool {
     }
 }
 
+/// Gives the calling thread, and on Linux it alone, the lowest priority.
+fn step_back() {
+    if let Err(error) = setpriority_process(None, LOWEST) {
+        tracing::debug!(%error, "the priority of a thread that verifies cannot be lowered");
+    }
+}
+
+/// The greatest `nice` value.
+const LOWEST: i32 = 19;
+
 fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -67,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_run_on_the_threads_and_a_defect_in_one_leaves_the_others() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, true).unwrap();
         let name = pool.run(|| thread::current().name().map(str::to_owned)).await.unwrap();
         assert_eq!(name.as_deref(), Some("verify-0"));
         assert_eq!(pool.run(|| panic!("a defect")).await, Err::<(), _>(Broken));
@@ -76,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_given_up_is_not_begun() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, true).unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let first = tokio::spawn({
             let pool = pool.clone();

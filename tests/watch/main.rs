@@ -14,5 +14,6 @@ mod support;
 mod ledger;
 mod program;
 mod running;
+mod scrub;
 mod stepped;
 mod steps;

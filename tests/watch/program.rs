@@ -62,7 +62,7 @@ fn a_storm_of_reloads_good_and_bad_leaves_it_as_the_last_one_says() {
         if round % 10 == 0 {
             let (status, body) = running.ask("POST", "/-/reload");
             assert_eq!(status, 500, "{body}");
-            assert!(body.contains("blockwarden.yaml:4:1"), "{body}");
+            assert!(body.contains("blockwarden.yaml:5:1"), "{body}");
             becomes(&running, "blockwarden_config_last_reload_successful", 0);
         }
     }

@@ -45,6 +45,12 @@ impl Steps {
         self.runtime.block_on(self.station.step(at(now), &()))
     }
 
+    /// Has something asynchronous done with the station.
+    pub fn run<'a, T, F: Future<Output = T>>(&'a mut self, work: impl FnOnce(&'a mut Station) -> F) -> T {
+        let Self { station, runtime, .. } = self;
+        runtime.block_on(work(station))
+    }
+
     /// What the configuration file says now.
     pub fn reload(&mut self, yaml: &str) -> Configured {
         std::fs::write(self.folder.join("blockwarden.yaml"), yaml).unwrap();

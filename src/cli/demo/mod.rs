@@ -189,7 +189,10 @@ fn configure(home: &Path, bucket: &Path) -> anyhow::Result<SourceArguments> {
     // a JSON string is a YAML string
     let directory = serde_json::to_string(&bucket.to_string_lossy())?;
     let objstore = format!("type: FILESYSTEM\nconfig:\n  directory: {directory}\n");
-    let config = format!("buckets:\n- name: demo\n  objstore_config_file: bucket.yaml\n  interval: {INTERVAL}\n");
+    // the story is about what listings tell
+    let config = format!(
+        "buckets:\n- name: demo\n  objstore_config_file: bucket.yaml\n  interval: {INTERVAL}\nscrub: {{enabled: false}}\n"
+    );
     let file = home.join("blockwarden.yaml");
     for (path, text) in [(home.join("bucket.yaml"), objstore), (file.clone(), config)] {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

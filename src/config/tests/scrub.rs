@@ -21,7 +21,7 @@ fn everything_has_its_meaning() {
          time_zone: Europe/Berlin\n  prices:\n    currency: EUR\n    list_per_1000: 0.01\n    get_per_1000: 1\n    \
          egress_per_gb: 0.02\n    retrieval_per_gb: {standard_ia: 0.5, MINE: 2}\n",
     );
-    let scrub = config.unwrap().scrub;
+    let scrub = config.unwrap().policy.scrub;
     let mut prices = Prices { currency: "EUR".to_owned(), list_per_1000: 0.01, get_per_1000: 1.0, ..Prices::default() };
     prices.egress_per_gb = 0.02;
     prices.retrieval_per_gb.extend([("STANDARD_IA".to_owned(), 0.5), ("MINE".to_owned(), 2.0)]);
@@ -43,7 +43,7 @@ fn everything_has_its_meaning() {
     assert_eq!(scrub, expected);
     assert_eq!(scrub.window.text(), "12:00-12:30, 22:00-06:00 Europe/Berlin");
     for text in ["", "scrub:\n", "scrub: {}\n", "scrub: {prices: {}, level: full}\n"] {
-        assert_eq!(load(text).unwrap().scrub, ScrubSettings::default(), "{text}");
+        assert_eq!(load(text).unwrap().policy.scrub, ScrubSettings::default(), "{text}");
     }
 }
 
@@ -107,7 +107,7 @@ fn defaults_in_the_documentation_are_those_that_hold() {
         given.map(|key| format!("{}: {}", key.name, key.default)).collect::<Vec<_>>().join(", ")
     };
     let text = format!("scrub: {{{}, prices: {{{}}}}}\n", written(&TABLE), written(&PRICES));
-    assert_eq!(load(&text).unwrap().scrub, ScrubSettings::default(), "{text}");
+    assert_eq!(load(&text).unwrap().policy.scrub, ScrubSettings::default(), "{text}");
     // and there are no prices beside those
     assert_eq!(Prices::default().retrieval_per_gb.len(), PRICES.keys[4].default.matches(':').count());
 }

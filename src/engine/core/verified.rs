@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 
-use super::Core;
+use super::{Core, Source};
 use crate::checks::Policy;
+use crate::discover::Bucket;
 use crate::ledger::{Kept, LedgerError, ToKeep};
 use crate::model::{BucketPast, BucketView, Hashes, TimestampMs, Verification, Verified};
 
@@ -21,6 +22,17 @@ pub(super) struct Readings {
     pub(super) is_news: bool,
 }
 
+/// A bucket whose blocks can be read.
+#[derive(Debug)]
+pub(in crate::engine) struct Open {
+    pub(in crate::engine) name: Arc<str>,
+    /// Tells it from one of the same name that was configured before it.
+    pub(in crate::engine) generation: u64,
+    pub(in crate::engine) bucket: Arc<dyn Bucket>,
+    /// The newest complete one.
+    pub(in crate::engine) view: Option<Arc<BucketView>>,
+}
+
 impl Readings {
     /// Nothing is known of a bucket any more.
     pub(super) fn forget(&mut self, name: &str) {
@@ -33,6 +45,17 @@ impl Core {
     /// What is demanded.
     pub(in crate::engine) fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// All buckets, by name.
+    pub(in crate::engine) fn opened(&self) -> Vec<Open> {
+        let open = |(name, source): (&Arc<str>, &Source)| Open {
+            name: Arc::clone(name),
+            generation: source.generation,
+            bucket: Arc::clone(&source.bucket),
+            view: source.complete.clone(),
+        };
+        self.sources.iter().map(open).collect()
     }
 
     /// What is remembered of a bucket.

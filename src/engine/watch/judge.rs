@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use ulid::Ulid;
 
 use super::Configured;
+use super::scrub::Sight;
 use super::station::{Reloaded, Station};
 use super::vigil::Pulse;
 use crate::discover::Ambient;
 use crate::engine::core::{Pass, Seen};
-use crate::model::Published;
+use crate::model::{Hashes, Published, ScrubStatus, Verification};
 
 /// Messages that wait at most.
 const WAITING: usize = 64;
@@ -28,6 +30,12 @@ pub(super) enum Event {
     Ended { seen: Box<Seen>, took_ms: u64, next_ms: i64 },
     /// Time goes by.
     Tick,
+    /// A block is about to be read: the hashes that it had at first are asked for.
+    Baseline { bucket: Arc<str>, generation: u64, ulid: Ulid, reply: oneshot::Sender<Hashes> },
+    /// A block was read.
+    Verified { bucket: Arc<str>, generation: u64, ulid: Ulid, verification: Box<Verification>, hashes: Hashes },
+    /// How the scrub goes.
+    Scrub(Box<ScrubStatus>),
     /// The configuration was read again.
     Reload { configured: Box<Result<Configured, String>>, reply: oneshot::Sender<Result<Reloaded, String>> },
 }
@@ -47,6 +55,7 @@ impl Judge {
     pub(super) fn start(
         station: Station,
         publish: watch::Sender<Arc<Published>>,
+        show: watch::Sender<Arc<Sight>>,
         pulse: Pulse,
         ambient: Ambient,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
@@ -54,7 +63,7 @@ impl Judge {
         let reminded = Arc::new(AtomicBool::new(false));
         let judge = Self { inbox, reminded, stood_still: Arc::new(AtomicBool::new(false)) };
         let reminders = (Arc::clone(&judge.reminded), Arc::clone(&judge.stood_still));
-        let work = move || run(station, events, &publish, &reminders, &pulse, &ambient);
+        let work = move || run(station, events, (&publish, &show), &reminders, &pulse, &ambient);
         let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(work)?;
         Ok((judge, thread))
     }
@@ -83,6 +92,34 @@ impl Judge {
         }
     }
 
+    /// The hashes that a block had when it was first verified.
+    pub(super) async fn baseline(&self, bucket: &Arc<str>, generation: u64, ulid: Ulid) -> Hashes {
+        let (reply, answer) = oneshot::channel();
+        let event = Event::Baseline { bucket: Arc::clone(bucket), generation, ulid, reply };
+        // without a judge the service is about to end
+        self.inbox.send(event).await.unwrap_or_default();
+        answer.await.unwrap_or_default()
+    }
+
+    /// Says what reading a block has shown.
+    pub(super) async fn verified(
+        &self,
+        bucket: Arc<str>,
+        generation: u64,
+        ulid: Ulid,
+        verification: Verification,
+        hashes: Hashes,
+    ) {
+        let verification = Box::new(verification);
+        let event = Event::Verified { bucket, generation, ulid, verification, hashes };
+        self.inbox.send(event).await.unwrap_or_default();
+    }
+
+    /// Says how the scrub goes; `false`: the judge is too busy to listen.
+    pub(super) fn scrub(&self, status: ScrubStatus) -> bool {
+        self.inbox.try_send(Event::Scrub(Box::new(status))).is_ok()
+    }
+
     /// Goes on with another configuration.
     pub(super) async fn reload(&self, configured: Result<Configured, String>) -> Result<Reloaded, String> {
         let (reply, answer) = oneshot::channel();
@@ -95,7 +132,7 @@ impl Judge {
 fn run(
     mut station: Station,
     mut events: mpsc::Receiver<Event>,
-    publish: &watch::Sender<Arc<Published>>,
+    (publish, show): (&watch::Sender<Arc<Published>>, &watch::Sender<Arc<Sight>>),
     (reminded, stood_still): &(Arc<AtomicBool>, Arc<AtomicBool>),
     pulse: &Pulse,
     ambient: &Ambient,
@@ -130,6 +167,18 @@ fn run(
                     }
                     shown |= station.tick(ambient.now());
                 }
+                Event::Baseline { reply, .. } if reply.is_closed() => {}
+                Event::Baseline { bucket, generation, ulid, reply } => {
+                    // whoever has gone does not need it
+                    reply.send(station.baseline(&bucket, generation, ulid)).unwrap_or_default();
+                }
+                Event::Verified { bucket, generation, ulid, verification, hashes } => {
+                    station.take_verification(&bucket, generation, ulid, *verification, hashes);
+                }
+                Event::Scrub(status) => {
+                    station.take_scrub(*status);
+                    shown = true;
+                }
                 Event::Reload { configured, reply } => {
                     reloaded.push((station.reload(*configured, ambient.now()), reply));
                     shown = true;
@@ -140,6 +189,10 @@ fn run(
         }
         if seen {
             station.judge(ambient.now());
+        }
+        let sight = station.sight();
+        if !Arc::ptr_eq(&sight, &show.borrow()) {
+            show.send_replace(sight);
         }
         if seen || shown {
             publish.send_replace(station.published());

@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use scrub::Scrubber;
 pub use signals::{Signal, Signals};
 pub use station::{Reloaded, Station};
 pub use vigil::{Pulse, Vigil};
@@ -32,6 +33,7 @@ use crate::exporter::{self, Hooks, ReloadReply};
 use crate::model::{BucketSettings, MetricsSettings, Published};
 use judge::Judge;
 use rounds::Rounds;
+use scrub::Scrub;
 
 /// What a configuration says, as far as it can change while the service runs.
 #[derive(Clone, Debug)]
@@ -112,6 +114,7 @@ impl Service {
         let mut station = opened?;
         let intervals = station.intervals();
         let (publish, published) = watch::channel(station.published());
+        let (show, sight) = watch::channel(station.sight());
         let (reload, reloads) = mpsc::channel(RELOADS);
         let health = {
             let vigil = Arc::clone(&vigil);
@@ -130,8 +133,9 @@ impl Service {
         let threads = |source| EngineError::Threads { source };
         let web = server.spawn(web_stop.clone())?;
         let (judge, judging) =
-            Judge::start(station, publish, vigil.pulse("judge"), ambient.clone()).map_err(threads)?;
+            Judge::start(station, publish, show, vigil.pulse("judge"), ambient.clone()).map_err(threads)?;
         let tasks = TaskTracker::new();
+        let scrub_ambient = ambient.clone();
         let fleet = Fleet {
             judge: judge.clone(),
             vigil: Arc::clone(&vigil),
@@ -142,6 +146,14 @@ impl Service {
         };
         let begin = Reloaded { started: intervals, kept: Vec::new() };
         tasks.spawn(answer_reloads(fleet, begin, loader, reloads));
+        let scrub = Scrub {
+            judge: judge.clone(),
+            sight,
+            pulse: vigil.pulse("scrub"),
+            ambient: scrub_ambient,
+            stop: stop.clone(),
+        };
+        tasks.spawn(scrub.run());
         tasks.spawn(tick(judge, vigil.pulse("clock"), stop.clone()));
         let stuck = |name: &str| {
             tracing::error!("the loop `{name}` is stuck; the process ends so that it can be started anew");
@@ -192,7 +204,7 @@ impl Service {
         let mut left = Vec::new();
         let deadline = Instant::now() + grace;
         if timeout_at(deadline, self.tasks.wait()).await.is_err() {
-            left.push("passes over buckets");
+            left.push("passes over buckets, or blocks that are verified");
         }
         if !joined(self.judging, deadline).await {
             left.push("the judge");

@@ -177,7 +177,8 @@ mod tests {
         let passes = [(); 2].map(|()| station.begin(&bucket, now).unwrap());
         let vigil = Vigil::new();
         let (publish, _published) = watch::channel(station.published());
-        let (judge, _thread) = Judge::start(station, publish, vigil.pulse("judge"), clock::ambient()).unwrap();
+        let (show, _sight) = watch::channel(station.sight());
+        let (judge, _thread) = Judge::start(station, publish, show, vigil.pulse("judge"), clock::ambient()).unwrap();
         let stop = CancellationToken::new();
         let rounds = Rounds {
             bucket,

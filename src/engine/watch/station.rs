@@ -1,6 +1,8 @@
 //! The service between its timers: what it knows, and what it shows of that. A call per event, each with the time at
 //! which it happens, so that a test can step it.
 
+mod scrubbed;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +15,12 @@ use super::super::core::{Core, Means, Pass, Seen};
 use super::super::cycle::{EngineError, Job};
 use super::super::memory::Memory;
 use super::Configured;
+use super::scrub::Sight;
+use crate::checks::Policy;
 use crate::discover::{Ambient, Progress};
 use crate::model::{
     BucketStatus, Durations, LedgerStatus, Listing, MetricsSettings, Published, ReloadStatus, RequestCounts,
-    ScanCounts, Schedule, ServiceStatus, Snapshot, TimestampMs,
+    ScanCounts, Schedule, ScrubStatus, ServiceStatus, Snapshot, TimestampMs,
 };
 
 /// Between two judgements that nothing new was seen for, in ms: what is judged by the time alone is no finer.
@@ -47,6 +51,11 @@ pub struct Station {
     took_ms: u64,
     reloads: ReloadStatus,
     metrics: Arc<MetricsSettings>,
+    /// What there is to scrub, and what it was worked out by.
+    sight: Arc<Sight>,
+    sighted_policy: Arc<Policy>,
+    /// How that goes.
+    scrub: ScrubStatus,
 }
 
 /// What a reload changed.
@@ -80,8 +89,12 @@ impl Station {
             took_ms: 0,
             reloads: ReloadStatus { refused: None, last_success: now, counts: (1, 0) },
             metrics: Arc::new(metrics),
+            sight: Arc::default(),
+            sighted_policy: Arc::default(),
+            scrub: ScrubStatus::default(),
         };
         station.enrol(now);
+        station.note_sight();
         Ok(station)
     }
 
@@ -114,6 +127,7 @@ impl Station {
         if !self.core.take_in(seen) {
             return;
         }
+        self.note_sight();
         let Some(status) = self.buckets.get_mut(&name) else { return };
         status.scanning_since = None;
         status.last_scan = Some(began);
@@ -201,6 +215,7 @@ impl Station {
             }
         }
         self.enrol(now);
+        self.note_sight();
         self.judge(now);
         let (started, kept) = self.intervals().into_iter().partition(|(name, _)| replaced.started.contains(name));
         Ok(Reloaded { started, kept })
@@ -227,6 +242,7 @@ impl Station {
             reloads: self.reloads.clone(),
             judgements: self.judgements,
             last_judgement: self.last_judgement,
+            scrub: self.scrub.clone(),
         };
         Arc::new(Published {
             number: self.number,
@@ -291,7 +307,7 @@ impl Station {
                 since: status.watched_since,
                 finished: status.last_end.max(self.excused_until),
                 scanning_since: status.scanning_since,
-                scrub: None,
+                scrub: self.outlook(name),
             };
             self.core.set_schedule(name, schedule);
         }

@@ -1,12 +1,16 @@
 //! `/api/v1/status`: how the watching goes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::page::{judged_at, to_json};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Endpoint, Prepared};
-use crate::model::{BucketStatus, BucketSummary, FindingCounts, Published, RequestCounts, TimestampMs};
+use crate::model::{
+    BucketScrub, BucketStatus, BucketSummary, FindingCounts, Published, RequestCounts, TimestampMs, Verdict,
+};
 
 pub(super) static ENDPOINT: Endpoint = Endpoint { path: "/api/v1/status", parameters: &[], prepare };
 
@@ -21,6 +25,15 @@ struct Status<'a> {
     buckets: Vec<Bucket<'a>>,
     ledger: Ledger<'a>,
     configuration: Configuration<'a>,
+    scrub: Scrub,
+}
+
+/// How blocks are verified, in all buckets.
+#[derive(Serialize)]
+struct Scrub {
+    enabled: bool,
+    interval_ms: i64,
+    bytes_per_second: u64,
 }
 
 #[derive(Serialize)]
@@ -38,6 +51,28 @@ struct Bucket<'a> {
     unread_objects: u64,
     unreachable: Option<&'a str>,
     listed: Option<Listed>,
+    verification: Option<Verification>,
+}
+
+/// How the blocks of a bucket are verified.
+#[derive(Serialize)]
+struct Verification {
+    verified_bytes: u64,
+    verified_blocks: BTreeMap<&'static str, u64>,
+    blocks_under_way: u64,
+    outlook: Option<Outlook>,
+}
+
+/// What there is to do.
+#[derive(Serialize)]
+struct Outlook {
+    blocks: u64,
+    bytes: u64,
+    oldest: Option<TimestampMs>,
+    backlog_blocks: u64,
+    backlog_bytes: u64,
+    remaining_ms: i64,
+    needed_bytes_per_second: u64,
 }
 
 #[derive(Serialize)]
@@ -92,7 +127,9 @@ fn prepare(_: &Query) -> Result<Prepared, Problem> {
 fn answer(published: &Published) -> Result<Vec<u8>, Problem> {
     let (service, snapshot) = (&published.service, &published.snapshot);
     let summary_of = |name: &str| snapshot.buckets.iter().find(|summary| *summary.bucket == *name);
-    let buckets = service.buckets.iter().map(|status| bucket_of(status, summary_of(&status.bucket)));
+    let scrub_of = |name: &str| service.scrub.buckets.iter().find(|scrub| *scrub.bucket == *name);
+    let buckets =
+        service.buckets.iter().map(|status| bucket_of(status, summary_of(&status.bucket), scrub_of(&status.bucket)));
     to_json(&Status {
         version: 1,
         program_version: env!("CARGO_PKG_VERSION"),
@@ -112,10 +149,15 @@ fn answer(published: &Published) -> Result<Vec<u8>, Problem> {
             refused: service.reloads.refused.as_deref(),
             reloads: Outcomes::of(service.reloads.counts),
         },
+        scrub: Scrub {
+            enabled: service.scrub.enabled,
+            interval_ms: service.scrub.interval_ms,
+            bytes_per_second: service.scrub.rate,
+        },
     })
 }
 
-fn bucket_of<'a>(status: &'a BucketStatus, summary: Option<&BucketSummary>) -> Bucket<'a> {
+fn bucket_of<'a>(status: &'a BucketStatus, summary: Option<&BucketSummary>, scrub: Option<&BucketScrub>) -> Bucket<'a> {
     Bucket {
         bucket: &status.bucket,
         provider: status.provider.name(),
@@ -135,6 +177,24 @@ fn bucket_of<'a>(status: &'a BucketStatus, summary: Option<&BucketSummary>) -> B
             blocks: summary.blocks,
             objects: summary.objects,
             bytes: summary.bytes,
+        }),
+        verification: scrub.map(verification_of),
+    }
+}
+
+fn verification_of(scrub: &BucketScrub) -> Verification {
+    Verification {
+        verified_bytes: scrub.bytes,
+        verified_blocks: Verdict::ALL.iter().map(|verdict| verdict.name()).zip(scrub.blocks).collect(),
+        blocks_under_way: scrub.under_way,
+        outlook: scrub.outlook.map(|outlook| Outlook {
+            blocks: outlook.blocks,
+            bytes: outlook.bytes,
+            oldest: outlook.oldest,
+            backlog_blocks: outlook.backlog_blocks,
+            backlog_bytes: outlook.backlog_bytes,
+            remaining_ms: outlook.remaining_ms,
+            needed_bytes_per_second: outlook.needed_rate,
         }),
     }
 }

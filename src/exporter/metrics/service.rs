@@ -1,7 +1,7 @@
 //! How the watching goes: passes, judgements, ledger, configuration.
 
 use super::families::{Families, flag, number_of, seconds_of};
-use crate::model::{BucketStatus, Metric, MetricLabel, Published};
+use crate::model::{BucketScrub, BucketStatus, Metric, MetricLabel, Published, ServiceStatus, Verdict};
 
 /// The series of the service itself.
 pub(super) fn collect(published: &Published) -> Families {
@@ -14,6 +14,8 @@ pub(super) fn collect(published: &Published) -> Families {
     if let Some(time) = service.last_judgement {
         families.set(Metric::JudgementLastTimestamp, &[], seconds_of(time.0));
     }
+
+    of_scrub(&mut families, service);
 
     let ledger = &service.ledger;
     families.set(Metric::LedgerUp, &[], flag(ledger.failure.is_none()));
@@ -32,6 +34,40 @@ pub(super) fn collect(published: &Published) -> Families {
 
     families.set(Metric::BuildInfo, &[(MetricLabel::Version, env!("CARGO_PKG_VERSION"))], 1.0);
     families
+}
+
+/// How blocks are verified.
+fn of_scrub(families: &mut Families, service: &ServiceStatus) {
+    let scrub = &service.scrub;
+    families.set(Metric::ScrubRate, &[], number_of(scrub.rate));
+    if scrub.enabled {
+        families.set(Metric::ScrubInterval, &[], seconds_of(scrub.interval_ms));
+    }
+    let nothing = BucketScrub::default();
+    for status in &service.buckets {
+        let name = &*status.bucket;
+        let bucket = scrub.buckets.iter().find(|bucket| *bucket.bucket == *name).unwrap_or(&nothing);
+        let labels = [(MetricLabel::Bucket, name)];
+        families.set(Metric::VerifiedBytes, &labels, number_of(bucket.bytes));
+        for (verdict, count) in Verdict::ALL.into_iter().zip(bucket.blocks) {
+            let labels = [(MetricLabel::Bucket, name), (MetricLabel::Verdict, verdict.name())];
+            families.set(Metric::VerifiedBlocks, &labels, number_of(count));
+        }
+        families.set(Metric::ScrubBlocksUnderWay, &labels, number_of(bucket.under_way));
+        let Some(outlook) = &bucket.outlook else { continue };
+        for (metric, count) in [
+            (Metric::ScrubBlocks, outlook.blocks),
+            (Metric::ScrubBacklogBlocks, outlook.backlog_blocks),
+            (Metric::ScrubBacklog, outlook.backlog_bytes),
+            (Metric::ScrubNeeded, outlook.needed_rate),
+        ] {
+            families.set(metric, &labels, number_of(count));
+        }
+        families.set(Metric::ScrubRoundRemaining, &labels, seconds_of(outlook.remaining_ms));
+        if let Some(oldest) = outlook.oldest {
+            families.set(Metric::OldestUnverifiedTimestamp, &labels, seconds_of(oldest.0));
+        }
+    }
 }
 
 fn of_bucket(families: &mut Families, status: &BucketStatus) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ulid::Ulid;
 
 use super::turn::{Block, Demand, Done, Failed, Turn};
-use crate::model::{DAY_MS, Outlook, TimestampMs, Verification, Window};
+use crate::model::{DAY_MS, Outlook, ScrubOutlook, TimestampMs, Verification, Window};
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -267,16 +267,24 @@ impl Lane {
         demand: Demand,
         (capacity, per_mille): (u64, i64),
         now: TimestampMs,
-    ) -> Option<(TimestampMs, TimestampMs)> {
+    ) -> Option<ScrubOutlook> {
         let spare_ms = demand.interval_ms.saturating_sub(demand.aim_ms());
         // what was late already when the scrub began is given some time
         let grace = self.since.plus(demand.interval_ms / 8);
         let mut read = urgent;
         let ends = due.iter().map(|(by, bytes)| {
             read = read.saturating_add(*bytes);
-            (now.plus(lasts_ms(read, capacity, per_mille)), by.plus(spare_ms).max(grace))
+            (now.plus(lasts_ms(read, capacity, per_mille)), by.plus(spare_ms).max(grace), read)
         });
-        ends.max_by_key(|(ends, due)| ends.since(*due))
+        let (round_ends, due, bytes_left) = ends.max_by_key(|(ends, due, _)| ends.since(*due))?;
+        let over_all_hours = u128::from(per_second(capacity)).saturating_mul(per_mille.unsigned_abs().into()) / 1_000;
+        Some(ScrubOutlook {
+            began: due.minus(demand.interval_ms),
+            round_ends,
+            due,
+            bytes_left,
+            bytes_per_second: u64::try_from(over_all_hours).unwrap_or(u64::MAX),
+        })
     }
 }
 

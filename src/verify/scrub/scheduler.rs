@@ -129,6 +129,11 @@ impl Scheduler {
         self.meter.ended(shown.map_or(0, |verification| verification.bytes), more, now);
     }
 
+    /// The bucket was seen.
+    pub fn knows(&self, bucket: &str) -> bool {
+        self.lanes.contains_key(bucket)
+    }
+
     /// Blocks of a bucket that are being read.
     pub fn running(&self, bucket: &str) -> usize {
         self.lanes.get(bucket).map_or(0, Lane::running)

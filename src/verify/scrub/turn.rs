@@ -182,9 +182,9 @@ mod tests {
         }
     }
 
-    fn done(days_ago: i64) -> Option<Done> {
+    fn done(days_ago: i64) -> Done {
         let (level, version, verdict) = (Level::Full, VERIFIER_VERSION, Verdict::Ok);
-        Some(Done { at: ago(days_ago), level, version, identity: 7, verdict })
+        Done { at: ago(days_ago), level, version, identity: 7, verdict }
     }
 
     #[test]
@@ -192,10 +192,9 @@ mod tests {
         let now = |from, before| Turn::Now { from, before };
         let round = |by| Turn::Round { from: ago(20), by };
         let other = |change: fn(&mut Done)| {
-            done(5).map(|mut done| {
-                change(&mut done);
-                done
-            })
+            let mut done = done(5);
+            change(&mut done);
+            Some(done)
         };
         for (what, block, expected) in [
             ("never verified", block(), round(ago(-20))),
@@ -213,11 +212,11 @@ mod tests {
             ("new, and gone soon", Block { written: ago(1), leaves: Some(ago(-1)), ..block() }, now(ago(20), ago(-1))),
             ("old, but its producer has it", Block { copied_until: Some(ago(-4)), ..block() }, round(ago(-4))),
             ("old, and its producer had it", Block { copied_until: Some(ago(4)), ..block() }, round(ago(-20))),
-            ("verified", Block { done: done(5), ..block() }, round(ago(-25))),
-            ("verified long ago", Block { done: done(50), ..block() }, round(ago(20))),
+            ("verified", Block { done: Some(done(5)), ..block() }, round(ago(-25))),
+            ("verified long ago", Block { done: Some(done(50)), ..block() }, round(ago(20))),
             (
                 "gone before it is verified again",
-                Block { done: done(5), leaves: Some(ago(-24)), ..block() },
+                Block { done: Some(done(5)), leaves: Some(ago(-24)), ..block() },
                 Turn::Never,
             ),
             ("changed", Block { done: other(|done| done.identity = 8), ..block() }, now(ago(20), ago(20))),
@@ -232,7 +231,7 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_tried_again_after_growing_pauses() {
         for (times, minutes) in [(1, 5), (2, 10), (3, 20), (7, 320), (8, 640), (9, 720), (u32::MAX, 720)] {
-            let block = Block { failed: Some(Failed { at: NOW, times, identity: 7 }), done: done(3), ..block() };
+            let block = Block { failed: Some(Failed { at: NOW, times, identity: 7 }), done: Some(done(3)), ..block() };
             let from = NOW.plus(minutes * MINUTE_MS);
             assert_eq!(block.turn(DEMAND, NOW), Turn::Round { from, by: ago(-27) }, "{times}");
         }
@@ -242,8 +241,7 @@ mod tests {
 
     #[test]
     fn verified_is_what_meets_the_demand() {
-        let with =
-            |days, level, version| Block { done: done(days).map(|done| Done { level, version, ..done }), ..block() };
+        let with = |days, level, version| Block { done: Some(Done { level, version, ..done(days) }), ..block() };
         for (block, expected) in [
             (block(), false),
             (with(32, Level::Full, VERIFIER_VERSION), true),

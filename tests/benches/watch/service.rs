@@ -48,7 +48,7 @@ impl Service {
     pub(crate) async fn start(program: &Path, folder: &Path, server: &str, interval: &str) -> Self {
         let config = folder.join("blockwarden.yaml");
         let text = format!(
-            "buckets:\n- interval: {interval}\n  objstore_config:\n    type: S3\n    config: {{bucket: {BUCKET}, \
+            "scrub: {{enabled: false}}\nbuckets:\n- interval: {interval}\n  objstore_config:\n    type: S3\n    config: {{bucket: {BUCKET}, \
              endpoint: '{server}', insecure: true, access_key: key, secret_key: secret}}\n"
         );
         std::fs::write(&config, text).unwrap();

@@ -183,6 +183,11 @@ fn no_more_is_begun_than_may_run_at_once() {
     assert_eq!((scheduler.next(BEGIN), scheduler.outlook("a", BEGIN)), (Next::Wait(None), None));
 }
 
+fn ends_and_due(outlook: &Outlook) -> (TimestampMs, TimestampMs) {
+    let worst = outlook.worst.unwrap();
+    (worst.round_ends, worst.due)
+}
+
 #[test]
 fn the_outlook_says_what_is_left_and_whether_that_can_be_done() {
     let mut blocks: Vec<Block> = (0..32).map(|number| block(number, 86_400_000, hours(-1_000))).collect();
@@ -198,9 +203,11 @@ fn the_outlook_says_what_is_left_and_whether_that_can_be_done() {
     assert_eq!((first.bytes, first.backlog_bytes), (32 * 86_400_000, 32 * 86_400_000));
     // 32 blocks in 30 days: a kilobyte per second and a little
     assert_eq!((first.needed_rate, first.remaining_ms / DAY_MS), (1_067, 30));
-    let (ends, due) = first.worst.unwrap();
+    let (ends, due) = ends_and_due(&first);
     assert_eq!((ends, due), (BEGIN.plus(16 * DAY_MS), BEGIN.plus(32 * DAY_MS)));
-    let (ends, due) = look(&blocks, Some(500)).worst.unwrap();
+    let late = look(&blocks, Some(500));
+    assert_eq!(late.worst.map(|worst| (worst.bytes_left, worst.bytes_per_second)), Some((late.bytes, 500)));
+    let (ends, due) = ends_and_due(&late);
     assert_eq!((ends, due), (BEGIN.plus(64 * DAY_MS), BEGIN.plus(32 * DAY_MS)));
     assert_eq!(look(&blocks, None).worst, None, "nobody knows yet how fast it goes");
 
@@ -220,9 +227,9 @@ fn the_outlook_says_what_is_left_and_whether_that_can_be_done() {
     }
     let mut scheduler = Scheduler::new(&settings, 1, BEGIN);
     scheduler.see(&bucket("a"), late, BEGIN);
-    let (ends, due) = scheduler.outlook("a", BEGIN).unwrap().worst.unwrap();
+    let (ends, due) = ends_and_due(&scheduler.outlook("a", BEGIN).unwrap());
     assert!(ends < due, "{ends} {due}");
-    let (ends, due) = scheduler.outlook("a", BEGIN.plus(5 * DAY_MS)).unwrap().worst.unwrap();
+    let (ends, due) = ends_and_due(&scheduler.outlook("a", BEGIN.plus(5 * DAY_MS)).unwrap());
     assert!(ends > due, "{ends} {due}");
 }
 
@@ -235,12 +242,12 @@ fn two_buckets_share_what_there_is() {
     scheduler.see(&bucket("a"), blocks(0), BEGIN);
     scheduler.see(&bucket("b"), blocks(100), BEGIN);
     for name in ["a", "b"] {
-        let (ends, due) = scheduler.outlook(name, BEGIN).unwrap().worst.unwrap();
+        let (ends, due) = ends_and_due(&scheduler.outlook(name, BEGIN).unwrap());
         // the pace would be 2,134 bytes per second, and a sixteenth less is still in time
         assert_eq!((ends.since(BEGIN) / DAY_MS, ends <= due), (32, true), "{name}");
     }
     settings.max_bytes_per_second = Some(1_900);
     scheduler.change(&settings, 1, BEGIN);
-    let (ends, due) = scheduler.outlook("b", BEGIN).unwrap().worst.unwrap();
+    let (ends, due) = ends_and_due(&scheduler.outlook("b", BEGIN).unwrap());
     assert!(ends > due, "{ends} {due}");
 }

@@ -11,7 +11,7 @@ use ulid::Ulid;
 
 use super::*;
 use crate::model::{
-    DAY_MS, HOUR_MS, Level, ScrubSettings, TimestampMs, VERIFIER_VERSION, Verdict, Verification, Window,
+    DAY_MS, HOUR_MS, Level, Outlook, ScrubSettings, TimestampMs, VERIFIER_VERSION, Verdict, Verification, Window,
 };
 
 /// 2026-01-01T00:00:00Z

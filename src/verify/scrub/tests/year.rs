@@ -148,7 +148,7 @@ fn run(settings: &ScrubSettings, days: i64, restart_hours: i64, stops: &[std::op
                     let Some(block) = by_ulid.get(&ulid) else { panic!("{ulid} is gone") };
                     let takes_ms = i64::try_from(block.bytes / 50_000).unwrap();
                     reading.push((now.plus(takes_ms), ulid, *block));
-                    let is_new = world.ledger.get(&ulid).is_none() && block.written > BEGIN;
+                    let is_new = !world.ledger.contains_key(&ulid) && block.written > BEGIN;
                     let loads = if is_new { &mut run.new } else { &mut run.round };
                     *loads.entry(hour).or_default() += block.bytes;
                     run.outside += u64::from(!is_new && !settings.window.is_open(now));
