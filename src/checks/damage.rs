@@ -105,10 +105,10 @@ fn of_block(
 /// What is wrong, and where.
 fn opening(block: &BlockView, placed: Option<&Placed<'_>>, problem: &Problem) -> String {
     let ulid = block.ulid;
-    let of = placed.map_or(String::new(), |placed| format!(" of {}", placed.meta.labels));
-    let words = &problem.words;
+    let labels = placed.map(|placed| &placed.meta.labels).filter(|labels| !labels.is_empty());
+    let of = labels.map_or(String::new(), |labels| format!(" of {labels}"));
     let Some(place) = problem.places.first() else {
-        return format!("in block {ulid}{of} {words}");
+        return problem.about(&format!("block {ulid}{of}"));
     };
     let offset = place.offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default();
     let again = match &place.found_again {
@@ -117,8 +117,8 @@ fn opening(block: &BlockView, placed: Option<&Placed<'_>>, problem: &Problem) ->
         None => String::new(),
     };
     format!(
-        "in `{}` of block {ulid}{of} {words} ({}{offset}: expected {}, found {}{again})",
-        place.file,
+        "{} ({}{offset}: expected {}, found {}{again})",
+        problem.about(&format!("`{}` of block {ulid}{of}", place.file)),
         place.section,
         cut(&place.expected),
         cut(&place.found),

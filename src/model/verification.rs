@@ -187,6 +187,17 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The rule's words as a sentence about `subject`, a file or a block: some of them say what it has or is, others what
+    /// is the case in it.
+    pub fn about(&self, subject: &str) -> String {
+        const PREDICATES: [&str; 7] = ["has", "is", "does", "ends", "gave", "still", "lacks"];
+        let is_predicate = self.words.split(' ').next().is_some_and(|first| PREDICATES.contains(&first));
+        let preposition = if is_predicate { "" } else { "in " };
+        format!("{preposition}{subject} {}", self.words)
+    }
+}
+
 /// What one verification of one block has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {

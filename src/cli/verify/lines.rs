@@ -58,13 +58,13 @@ fn notes(block: &VerifiedBlock) -> Vec<String> {
     }
     // what writers are known for is told at the end
     for problem in verification.problems.iter().filter(|problem| problem.severity <= Severity::Warning) {
-        let place = problem.places.first().map_or_else(String::new, |place| {
-            let at = place.offset.map_or_else(String::new, |offset| format!(" at byte {offset}"));
-            format!(", first in `{}`{at}", place.file)
-        });
+        let first = problem.places.first();
+        let what = first.map_or_else(|| problem.words.clone(), |place| problem.about(&format!("`{}`", place.file)));
+        let at = first.and_then(|place| place.offset);
+        let at = at.map_or_else(String::new, |offset| format!(", first at byte {offset}"));
         let times = if problem.count == 1 { String::new() } else { format!(" {} times", grouped(problem.count)) };
         let once = if problem.confirmed { "" } else { " (at one reading of two)" };
-        notes.push(format!("{}: {}{times}{place}{once}", problem.severity.name(), problem.words));
+        notes.push(format!("{}: {}{times}{at}{once}", problem.severity.name(), what));
     }
     notes
 }
