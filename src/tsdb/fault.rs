@@ -181,6 +181,7 @@ mod tests {
     use super::*;
 
     static RULE: Rule = Rule::critical("test_rule", Damage::Index, "is broken");
+    static OTHER: Rule = Rule::warning("other_rule", Damage::Chunk, "is broken otherwise");
 
     #[test]
     fn the_first_places_are_kept_in_whatever_order_they_come() {
@@ -197,7 +198,6 @@ mod tests {
         merged.merge(at(&[1, 3, 4, 5]));
         assert_eq!(forwards, merged);
         assert_eq!(forwards.count(), 7);
-        static OTHER: Rule = Rule::warning("other_rule", Damage::Chunk, "is broken otherwise");
         merged.recast(&RULE, &OTHER);
         assert_eq!((merged.breaks(&RULE), merged.breaks(&OTHER), merged.count()), (false, true, 7));
         assert!(merged.rules().flat_map(|broken| &broken.first).all(|fault| fault.rule == &OTHER));

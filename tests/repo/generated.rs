@@ -86,8 +86,8 @@ fn page_of_rules() -> String {
             ));
             last = file;
         }
-        let (check, severity) = (rule.damage.check(), rule.severity);
-        page += &format!("| `{}` | `{check}` | {severity} | {} |\n", rule.id, rule.words);
+        let cells = [rule.id, "` | `", rule.damage.check(), "` | ", rule.severity.name(), " | ", rule.words];
+        page.extend(["| `"].into_iter().chain(cells).chain([" |\n"]));
     }
     page
 }
