@@ -123,7 +123,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Look at every bucket again and again, and export what is wrong as metrics and over HTTP
     ///
-    /// The service. Each bucket has its own `interval` (5 min unless configured). What is wrong is in `/metrics` for
+    /// The service. Each bucket has its own `interval` (5 min unless configured). The content of blocks is verified as
+    /// well: what is new at once, all others again every 30 days (`scrub`). What is wrong is in `/metrics` for
     /// Prometheus and in `/api/v1/findings` for everybody else; docs/metrics.md lists the metrics. SIGHUP reads the
     /// configuration again, SIGTERM and SIGINT end the service.
     #[command(after_long_help = WATCH_EXAMPLES, mut_arg("level", |level| level.default_value("info")))]

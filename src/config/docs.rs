@@ -32,7 +32,7 @@ streams:
 - *whole number*: also hexadecimal (`0x10`), octal (`0o17`, `017`), binary (`0b1`) and with underscores (`67_108_864`).
 - *duration*: what is compared with Prometheus or Thanos is written in their grammar: `1h30m`, `15d`, `1y` = 365 days. `0s` is zero.
 - *interval*: our own rhythms, such as `5m` or `1h 30m`; years and months are refused, because their length is not fixed.
-- *size*: `50MB`, `64MiB`, `1.5GB`; k, M, G, T are powers of 1000, Ki, Mi, Gi, Ti of 1024.
+- *size*: a whole number and its unit, `50MB`, `64MiB`; k, M, G, T are powers of 1000, Ki, Mi, Gi, Ti of 1024.
 - *matchers*: external labels as in PromQL, in quotes: `'{cluster=\"eu1\", replica=~\"a|b\"}'`. `'{}'` selects every stream.
 - Anchors, aliases and merge keys (`<<`) may be used. Null counts as absent.
 ";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::watch::scrub::{Known, blocks_of};
 use crate::model::{
-    BucketPlan, Fit, Load, ObjectView, PlanDocument, PlannedScrub, Provider, RequestCounts, Snapshot, TimestampMs,
+    BucketPlan, Fit, Load, ObjectView, PlanDocument, PlannedScrub, RequestCounts, Snapshot, TimestampMs,
 };
 use crate::verify::scrub::{self, Block, Census};
 
@@ -33,7 +33,7 @@ pub(super) fn plan(core: &Core, snapshot: &Snapshot, now: TimestampMs) -> PlanDo
                     blocks: &blocks,
                     pass: RequestCounts { list: view.requests.list, ..RequestCounts::default() },
                     scan_interval_ms: interval_ms,
-                    is_billed: provider != Provider::Filesystem,
+                    provider,
                     scrubbed,
                 };
                 scrub::load(&census, settings, now)

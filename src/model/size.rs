@@ -1,6 +1,6 @@
 //! Numbers of bytes as people write them.
 
-const UNITS: [(&str, u64); 9] = [
+const UNITS: [(&str, u64); 11] = [
     ("", 1),
     ("B", 1),
     ("kB", 1_000),
@@ -10,6 +10,8 @@ const UNITS: [(&str, u64); 9] = [
     ("MiB", 1 << 20),
     ("GB", 1_000_000_000),
     ("GiB", 1 << 30),
+    ("TB", 1_000_000_000_000),
+    ("TiB", 1 << 40),
 ];
 
 /// Reads `52428800`, `50MiB` or `50MB`: a whole number and a unit, powers of 1024 only with an `i`.
@@ -37,6 +39,8 @@ mod tests {
             ("1KiB", Some(1_024)),
             ("3GiB", Some(3 << 30)),
             ("2GB", Some(2_000_000_000)),
+            ("4TB", Some(4_000_000_000_000)),
+            ("1TiB", Some(1 << 40)),
             ("7B", Some(7)),
             ("18446744073709551615", Some(u64::MAX)),
             ("18446744073709551615kB", None),

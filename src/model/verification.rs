@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use ulid::Ulid;
 
-use super::{Severity, TimestampMs};
+use super::{DAY_MS, Severity, TimestampMs};
 
 /// Raised whenever the verifier notices more than before: what an older one passed is worth reading again.
 pub const VERIFIER_VERSION: u32 = 1;
@@ -224,10 +224,13 @@ pub struct Verification {
     pub compared: bool,
 }
 
+/// After this long, what was shown to be whole is not worth more for having been looked at more thoroughly.
+const STALE_MS: i64 = 7 * DAY_MS;
+
 impl Verification {
     /// Whether this counts from now on, where `known` counted before. What is known of the same content is not given up
     /// for less: not for an attempt that showed nothing, not for a sound result of a level, or of a verifier, that looked
-    /// at less, and confirmed damage not for one reading that was wrong.
+    /// at less, unless it is old, and confirmed damage not for one reading that was wrong.
     pub fn replaces(&self, known: &Self) -> bool {
         if !known.verdict.is_known() || known.identity != self.identity {
             return true;
@@ -239,7 +242,11 @@ impl Verification {
             Verdict::Changed | Verdict::Unreachable => false,
             Verdict::Suspect => known.verdict != Verdict::Corrupt,
             Verdict::Corrupt => true,
-            Verdict::Ok => self.level >= known.level && self.version >= known.version,
+            Verdict::Ok => {
+                let as_much = self.level >= known.level && self.version >= known.version;
+                // where less is demanded from now on, that it is whole is known anew all the same
+                as_much || known.verdict == Verdict::Ok && self.at.since(known.at) >= STALE_MS
+            }
         }
     }
 
@@ -286,6 +293,8 @@ mod tests {
             (known(Ok), at(11, Full, 2, Ok, 7), true),
             (known(Ok), at(11, Index, 2, Ok, 7), false),
             (known(Ok), at(11, Full, 1, Ok, 7), false),
+            (known(Ok), at(10 + STALE_MS, Index, 2, Ok, 7), true),
+            (known(Corrupt), at(10 + STALE_MS, Index, 2, Ok, 7), false),
             (known(Ok), at(9, Full, 2, Ok, 7), false),
             (known(Ok), at(11, Full, 2, Unreachable, 7), false),
             (known(Corrupt), at(11, Full, 2, Changed, 7), false),

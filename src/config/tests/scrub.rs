@@ -16,7 +16,7 @@ fn load(text: &str) -> Result<Config, Vec<String>> {
 #[test]
 fn everything_has_its_meaning() {
     let config = load(
-        "scrub:\n  enabled: no\n  interval: 7d\n  level: checksum\n  max_bytes_per_second: 1.5MB\n  \
+        "scrub:\n  enabled: no\n  interval: 7d\n  level: checksum\n  max_bytes_per_second: 1500kB\n  \
          max_requests_per_second: 0\n  memory: 64MiB\n  threads: 3\n  window: 22:00-06:00, 12:00-12:30\n  \
          time_zone: Europe/Berlin\n  prices:\n    currency: EUR\n    list_per_1000: 0.01\n    get_per_1000: 1\n    \
          egress_per_gb: 0.02\n    retrieval_per_gb: {standard_ia: 0.5, MINE: 2}\n",

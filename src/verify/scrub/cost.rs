@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::source::Pace;
 use super::turn::{Block, Demand, Turn};
 use crate::model::{
-    Amount, ClassLoad, Cost, DAY_MS, Fit, Level, Load, ObjectView, Prices, RequestCounts, ScrubSettings, TimestampMs,
+    Amount, ClassLoad, Cost, DAY_MS, Fit, Level, Load, ObjectView, Prices, Provider, RequestCounts, ScrubSettings,
+    TimestampMs,
 };
 
 /// A month, in ms.
@@ -16,9 +18,6 @@ const SAMPLE_MS: i64 = 7 * DAY_MS;
 
 /// A GB, as storages bill it.
 const GB: f64 = 1_073_741_824.0;
-
-/// Bytes of one request at most, over a network.
-const PIECE: u64 = 8 << 20;
 
 /// `meta.json` and a mark: what a pass reads of a new block.
 const READS_OF_NEW: u64 = 2;
@@ -56,8 +55,8 @@ pub struct Census<'a> {
     pub pass: RequestCounts,
     /// From one pass to the next, in ms.
     pub scan_interval_ms: i64,
-    /// It is a storage that charges for something.
-    pub is_billed: bool,
+    /// Decides about the length of a request, and whether there is anything to pay.
+    pub provider: Provider,
     /// The scrub does not leave it out.
     pub scrubbed: bool,
 }
@@ -66,10 +65,11 @@ pub struct Census<'a> {
 pub fn load(census: &Census<'_>, settings: &ScrubSettings, now: TimestampMs) -> Load {
     let demand = Demand::of(settings, now);
     let mut load = Load::default();
+    let piece = Pace::of(census.provider).piece.max(1);
     let mut classes: BTreeMap<Option<Arc<str>>, u64> = BTreeMap::new();
     let mut new = Amount::default();
     for (block, objects) in census.blocks {
-        let amount = amount(objects, settings.level);
+        let amount = amount(objects, settings.level, piece);
         if now.since(block.written) < SAMPLE_MS && block.ready.is_some() {
             new = new.plus(amount);
         }
@@ -93,7 +93,7 @@ pub fn load(census: &Census<'_>, settings: &ScrubSettings, now: TimestampMs) -> 
         retrieval_per_gb: BTreeMap::new(),
         currency: String::new(),
     };
-    let prices = if census.is_billed { &settings.prices } else { &free };
+    let prices = if census.provider == Provider::Filesystem { &free } else { &settings.prices };
     let retrieval = |class: &Option<Arc<str>>| class.as_deref().map_or(0.0, |class| prices.retrieval(class));
     let of_classes = classes.into_iter().map(|(class, bytes)| ClassLoad {
         price_per_gb: retrieval(&class),
@@ -127,12 +127,12 @@ pub fn load(census: &Census<'_>, settings: &ScrubSettings, now: TimestampMs) -> 
 }
 
 /// What is read of a block.
-fn amount(objects: &[ObjectView], level: Level) -> Amount {
+fn amount(objects: &[ObjectView], level: Level, piece: u64) -> Amount {
     let read = objects.iter().filter(|object| is_read(&object.name, level));
     read.fold(Amount { blocks: 1, ..Amount::default() }, |amount, object| {
         // the end of an index is looked at first
         let extra = u64::from(&*object.name == "index");
-        let requests = object.size.div_ceil(PIECE).max(1).saturating_add(extra);
+        let requests = object.size.div_ceil(piece).max(1).saturating_add(extra);
         amount.plus(Amount { blocks: 0, bytes: object.size, requests })
     })
 }

@@ -263,3 +263,122 @@ pub(super) fn bounds(settings: &ScrubSettings) -> verify::Settings {
         ..verify::Settings::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, ObjstoreSource};
+    use crate::discover::Limits;
+    use crate::engine::watch::{Configured, Station};
+    use crate::engine::{Job, State, clock};
+    use crate::model::{Environment, ProviderSettings};
+
+    /// 2026-03-06T15:30:00Z, when the sample bucket was left.
+    const NOW: TimestampMs = TimestampMs(1_772_811_000_000);
+
+    /// A station that has seen the sample bucket.
+    async fn station() -> (Station, Configured) {
+        let objstore = "{type: FILESYSTEM, config: {directory: tests/fixtures/sample-bucket}}".to_owned();
+        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default()).unwrap();
+        let configured = Configured {
+            buckets: config.buckets.clone(),
+            policy: config.policy.clone(),
+            metrics: config.metrics.clone(),
+        };
+        let job = Job {
+            buckets: config.buckets,
+            policy: config.policy,
+            state: State::Memory,
+            environment: Environment::default(),
+            limits: Limits::default(),
+        };
+        let mut station = Station::open(job, config.metrics, &clock::ambient(), NOW).unwrap();
+        station.step(NOW, &()).await;
+        (station, configured)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_nobody_wants_any_more_is_given_up_and_what_is_kept_goes_on() {
+        type Change = fn(&mut Configured);
+        let cases: [(&str, Change, bool, bool); 6] = [
+            ("nothing", |_| (), false, true),
+            ("of something else", |new| new.policy.streams.push(crate::checks::StreamPolicy::default()), false, true),
+            ("the interval", |new| new.policy.scrub.interval_ms /= 2, false, true),
+            ("less at once", |new| new.policy.scrub.max_bytes_per_second = Some(1_000), true, true),
+            ("the scrub is off", |new| new.policy.scrub.enabled = false, true, false),
+            (
+                "the bucket is left out",
+                |new| {
+                    let name = new.buckets[0].name.clone();
+                    new.policy.buckets.entry(name).or_default().scrub = false;
+                },
+                true,
+                false,
+            ),
+        ];
+        for (what, change, stops, goes_on) in cases {
+            let (mut station, mut configured) = station().await;
+            let mut course = Course::new(CancellationToken::new(), NOW);
+            course.look(station.sight(), NOW);
+            let reading = course.next(NOW).unwrap();
+            assert!(reading.block().is_some() && !reading.stop.is_cancelled());
+            change(&mut configured);
+            station.reload(Ok(configured), NOW).unwrap();
+            course.look(station.sight(), NOW);
+            assert_eq!(reading.stop.is_cancelled(), stops, "{what}");
+            course.ended(&reading.id, None, NOW);
+            assert_eq!(course.status(NOW).buckets[0].under_way, 0, "{what}");
+            assert_eq!(course.next(NOW).is_ok(), goes_on, "{what}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bucket_that_is_somewhere_else_begins_anew_and_a_removed_one_has_no_figures() {
+        let (mut station, mut configured) = station().await;
+        let mut course = Course::new(CancellationToken::new(), NOW);
+        course.look(station.sight(), NOW);
+        let reading = course.next(NOW).unwrap();
+        // reached in another way: what was begun is of the one before
+        let ProviderSettings::Filesystem(folder) = &mut configured.buckets[0].provider else { panic!() };
+        folder.directory = "./tests/fixtures/sample-bucket".to_owned();
+        station.reload(Ok(configured.clone()), NOW).unwrap();
+        course.look(station.sight(), NOW);
+        assert!(reading.stop.is_cancelled());
+        let taken = Verification {
+            at: NOW,
+            level: Level::Full,
+            version: 1,
+            verdict: Verdict::Ok,
+            bytes: 1,
+            samples: 1,
+            identity: 1,
+            problems: Vec::new(),
+            why: None,
+            compared: false,
+        };
+        let (name, ulid) = (Arc::clone(&reading.id.bucket), reading.id.ulid);
+        station.take_verification(&name, reading.id.generation, ulid, taken, crate::model::Hashes::new());
+        course.ended(&reading.id, None, NOW);
+        station.step(NOW, &()).await;
+        course.look(station.sight(), NOW);
+        let again = course.next(NOW).unwrap();
+        assert_eq!((again.id.ulid, again.id.generation), (ulid, reading.id.generation + 1), "nothing was shown of it");
+
+        configured.buckets.clear();
+        station.reload(Ok(configured), NOW).unwrap();
+        course.look(station.sight(), NOW);
+        assert!(again.stop.is_cancelled() && course.next(NOW).is_err() && course.status(NOW).buckets.is_empty());
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_minutes() {
+        let mut course = Course::new(CancellationToken::new(), NOW);
+        let mut rates = Vec::new();
+        for (minute, bytes) in [(0, 0), (1, 60_000), (4, 0), (6, 60_000), (12, 0), (20, 0)] {
+            course.tally().bytes_read(bytes);
+            rates.push(course.status(NOW.plus(minute * MINUTE_MS)).rate);
+        }
+        assert_eq!(rates, [0, 1_000, 250, 200, 0, 0]);
+        assert_eq!(course.status(NOW).rate, 0, "a clock that is set back is no defect");
+    }
+}

@@ -1,14 +1,15 @@
 //! The scrub as a task of the service: it begins what is due, hands on what was shown, says how it goes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::course::{Course, Reading, ReadingId, Sight, Tally, bounds};
+use super::course::{Course, Reading, Sight, Tally, bounds};
 use super::{given_up, read};
 use crate::discover::Ambient;
 use crate::engine::watch::STUCK;
@@ -40,7 +41,7 @@ pub(in crate::engine::watch) struct Scrub {
 }
 
 /// What came of a reading.
-type Ended = (ReadingId, Option<Verification>);
+type Ended = Option<Verification>;
 
 impl Scrub {
     /// Goes on until `stop`.
@@ -48,6 +49,7 @@ impl Scrub {
         let mut course = Course::new(self.stop.clone(), self.ambient.now());
         let mut verifier: Option<(verify::Settings, Verifier)> = None;
         let mut readings: JoinSet<Ended> = JoinSet::new();
+        let mut begun: HashMap<Id, Reading> = HashMap::new();
         let mut report = Report::default();
         self.sight.mark_changed();
         loop {
@@ -63,19 +65,30 @@ impl Scrub {
                     verifier = verifier_for(course.settings(), verifier);
                     report.is_due = true;
                 }
-                Some(ended) = readings.join_next(), if !readings.is_empty() => match ended {
-                    Ok((id, shown)) => {
-                        course.ended(&id, shown.as_ref(), self.ambient.now());
-                        report.is_due = true;
+                Some(ended) = readings.join_next_with_id(), if !readings.is_empty() => {
+                    let now = self.ambient.now();
+                    match ended {
+                        Ok((task, shown)) => {
+                            if let Some(reading) = begun.remove(&task) {
+                                course.ended(&reading.id, shown.as_ref(), now);
+                            }
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "a verification has failed: this is a defect");
+                            if let Some(reading) = begun.remove(&error.id()) {
+                                let failed = given_up(&reading, error.to_string(), now);
+                                course.ended(&reading.id, failed.as_ref().map(|(failed, ..)| failed), now);
+                            }
+                        }
                     }
-                    // the block stays where it is until the bucket is configured anew; the panic has been logged
-                    Err(error) => tracing::error!(%error, "a verification has failed: this is a defect"),
-                },
+                    report.is_due = true;
+                }
                 () = sleep(BEAT) => {}
             }
             if let Some((_, verifier)) = &verifier {
                 while let Ok(reading) = course.next(self.ambient.now()) {
-                    readings.spawn(self.read(verifier.clone(), reading, &course));
+                    let task = readings.spawn(self.read(verifier.clone(), reading.clone(), &course));
+                    begun.insert(task.id(), reading);
                 }
             }
             report.make(&mut course, &self.judge, &self.ambient);
@@ -102,11 +115,11 @@ impl Scrub {
                     given_up(&reading, why, ambient.now())
                 }
             };
-            let Some((verification, hashes, tell)) = shown else { return (id, None) };
+            let (verification, hashes, tell) = shown?;
             if tell {
-                judge.verified(id.bucket.clone(), id.generation, id.ulid, verification.clone(), hashes).await;
+                judge.verified(id.bucket, id.generation, id.ulid, verification.clone(), hashes).await;
             }
-            (id, Some(verification))
+            Some(verification)
         }
     }
 }

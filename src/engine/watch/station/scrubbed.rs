@@ -23,7 +23,8 @@ impl Station {
         for Open { name, generation, bucket, view } in self.core.opened() {
             let scrubbed = policy.bucket(&name).scrub;
             let before = self.sight.buckets.get(&name).filter(|before| before.generation == generation);
-            let seen = view.map(|view| {
+            let wanted = policy.scrub.enabled && scrubbed;
+            let seen = view.filter(|_| wanted).map(|view| {
                 let known = before.and_then(|before| before.seen.as_ref()).filter(|(known, _)| {
                     // what is demanded decides about the blocks, too
                     Arc::ptr_eq(known, &view) && Arc::ptr_eq(&self.sighted_policy, &policy)

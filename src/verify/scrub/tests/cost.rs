@@ -2,7 +2,7 @@
 
 use super::super::cost::{Census, fit, load, total};
 use super::*;
-use crate::model::{Amount, ObjectView, RequestCounts};
+use crate::model::{Amount, ObjectView, Provider, RequestCounts};
 
 fn objects(index: u64, segment: u64, class: Option<&str>) -> Vec<ObjectView> {
     let object = |name: &str, size, class: Option<&str>| ObjectView {
@@ -34,7 +34,7 @@ fn requests_bytes_and_money_are_reckoned_for_a_month() {
         blocks: &blocks,
         pass: RequestCounts { list: 7, get: 0, head: 0 },
         scan_interval_ms: 300_000,
-        is_billed: true,
+        provider: Provider::S3,
         scrubbed: true,
     };
     let found = load(&census, &settings_of(Level::Full, 1), BEGIN);
@@ -59,7 +59,7 @@ fn requests_bytes_and_money_are_reckoned_for_a_month() {
 
     let index = load(&census, &settings_of(Level::Index, 1), BEGIN);
     assert_eq!((index.round.bytes, index.round_per_month.retrieval_money), (2 << 20, 0.0));
-    let local = load(&Census { is_billed: false, ..census }, &settings_of(Level::Full, 1), BEGIN);
+    let local = load(&Census { provider: Provider::Filesystem, ..census }, &settings_of(Level::Full, 1), BEGIN);
     assert!(near(local.round_per_month.money() + local.scans_per_month.money(), 0.0));
     let blocks = [(old(1), &*warm)];
     let left_out = Census { blocks: &blocks, scrubbed: false, ..census };
@@ -80,7 +80,7 @@ fn a_round_fits_or_it_is_said_what_it_needs() {
         blocks: &blocks,
         pass: RequestCounts::default(),
         scan_interval_ms: 300_000,
-        is_billed: true,
+        provider: Provider::S3,
         scrubbed: true,
     };
     // 1,000 bytes per second for all of the 15 days, and a sixteenth of the time is left over
