@@ -81,9 +81,7 @@ fn page_of_rules() -> String {
     let mut last = "";
     for (file, rule) in tsdb::rules() {
         if file != last {
-            page.push_str(&format!(
-                "\n## {file}\n\n| rule | finding | severity | what is wrong |\n|---|---|---|---|\n"
-            ));
+            page.extend(["\n## ", file, "\n\n| rule | finding | severity | what is wrong |\n|---|---|---|---|\n"]);
             last = file;
         }
         let cells = [rule.id, "` | `", rule.damage.check(), "` | ", rule.severity.name(), " | ", rule.words];
