@@ -92,7 +92,7 @@ fn a_command_line_with_mistakes() {
     desk.write("bucket.yml", &s3_config(server.address()));
     let cases: [(&[&str], &[&str]); 6] = [
         (&["scan"], &["--objstore.config-file"]),
-        (&["scan", "--objstore.config-file", "bucket.yml", "--verify"], &["--verify"]),
+        (&["scan", "--objstore.config-file", "bucket.yml", "--verify", "--level", "all"], &["--level"]),
         (&["scan", "--objstore.config-file", "bucket.yml", "--at", "yesterday"], &["--at"]),
         (&["scan", "--objstore.config-file", "bucket.yml", "--output", "xml"], &["--output"]),
         (&["scan", "--objstore.config-file", "bucket.yml", "--objstore.config", "type: S3"], &["--objstore.config"]),

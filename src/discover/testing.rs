@@ -195,7 +195,7 @@ pub(crate) fn ambient() -> Ambient {
 pub(crate) fn limits() -> Limits {
     Limits {
         connect_ms: 300,
-        body_idle_ms: 150,
+        body_idle_ms: 400,
         request_ms: 2_000,
         retries: 3,
         backoff_first_ms: 1,
@@ -206,7 +206,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn transport(limits: Limits) -> Transport {
-    let settings = HttpSettings { response_header_timeout_ms: 150, ..HttpSettings::default() };
+    let settings = HttpSettings { response_header_timeout_ms: 400, ..HttpSettings::default() };
     Transport::new(&settings, &Environment::default(), limits, ambient()).unwrap()
 }
 

@@ -110,16 +110,6 @@ impl Faults {
         self.by_rule.remove(rule.id);
     }
 
-    /// Makes breaches of `from` breaches of `to`, once it turns out that this is what they are.
-    pub fn recast(&mut self, from: &Rule, to: &'static Rule) {
-        let Some(mut broken) = self.by_rule.remove(from.id) else { return };
-        broken.rule = to;
-        for fault in &mut broken.first {
-            fault.rule = to;
-        }
-        self.merge(Self { by_rule: BTreeMap::from([(to.id, broken)]) });
-    }
-
     /// Notes a fault; `words` gives what was expected and what was found, and is asked only if that is kept.
     pub fn note(
         &mut self,
@@ -181,7 +171,6 @@ mod tests {
     use super::*;
 
     static RULE: Rule = Rule::critical("test_rule", Damage::Index, "is broken");
-    static OTHER: Rule = Rule::warning("other_rule", Damage::Chunk, "is broken otherwise");
 
     #[test]
     fn the_first_places_are_kept_in_whatever_order_they_come() {
@@ -198,9 +187,6 @@ mod tests {
         merged.merge(at(&[1, 3, 4, 5]));
         assert_eq!(forwards, merged);
         assert_eq!(forwards.count(), 7);
-        merged.recast(&RULE, &OTHER);
-        assert_eq!((merged.breaks(&RULE), merged.breaks(&OTHER), merged.count()), (false, true, 7));
-        assert!(merged.rules().flat_map(|broken| &broken.first).all(|fault| fault.rule == &OTHER));
         let kept: Vec<u64> = forwards.rules().flat_map(|broken| &broken.first).map(|fault| fault.at).collect();
         assert_eq!(kept, [1, 2, 3, 4, 5]);
     }

@@ -327,18 +327,10 @@ impl BlockVerifier {
     fn begin_walking(&mut self) {
         if self.demands.level > Level::Index {
             let all = self.batches.unordered;
-            let wanted = |name: &str, used: bool| all || !used || self.is_out_of_step(name);
-            let left = self.batches.segments().filter(|(_, segment, used)| wanted(&segment.name, *used));
+            let left = self.batches.segments().filter(|(_, _, used)| all || !used);
             self.to_walk = left.map(|(number, segment, _)| (number, Arc::clone(&segment.name), segment.size)).collect();
         }
         self.next_walk();
-    }
-
-    /// Chunks were not found where the index says. Whether the segment is damaged or the index leads astray shows once the
-    /// segment is walked by itself.
-    fn is_out_of_step(&self, name: &str) -> bool {
-        let seen = self.worked.get(name);
-        seen.is_some_and(|seen| totals::OUT_OF_STEP.iter().any(|rule| seen.faults.breaks(rule)))
     }
 
     fn next_walk(&mut self) {
@@ -353,12 +345,8 @@ impl BlockVerifier {
 
     fn end_walk(&mut self) {
         if let Phase::Walking(walk, name, reading) = std::mem::replace(&mut self.phase, Phase::Done) {
-            let worked = !self.batches.unordered && self.worked.contains_key(&name);
             self.walked.insert(name, walk.finish());
-            // what was read in stretches is counted with these
-            if !worked {
-                self.read(reading);
-            }
+            self.read(reading);
         }
         self.next_walk();
     }

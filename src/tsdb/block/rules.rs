@@ -32,11 +32,6 @@ pub static CHUNK_ORPHAN: Rule =
     Rule::critical("chunk_orphan", Inconsistent, "a chunk is in a segment, and no series refers to it");
 pub static CHUNK_DANGLING: Rule =
     Rule::critical("chunk_dangling", Inconsistent, "a series refers to a chunk that is in no segment");
-pub static CHUNK_MISPLACED: Rule = Rule::critical(
-    "chunk_misplaced",
-    Inconsistent,
-    "a series refers to a place at which no chunk begins, in a segment that is sound by itself",
-);
 pub static CHUNK_FIRST_TIME: Rule = Rule::critical(
     "chunk_first_time",
     Inconsistent,
@@ -113,7 +108,6 @@ pub static RULES: &[&Rule] = &[
     &RAW_CHUNK_DOWNSAMPLED,
     &CHUNK_ORPHAN,
     &CHUNK_DANGLING,
-    &CHUNK_MISPLACED,
     &CHUNK_FIRST_TIME,
     &CHUNK_LAST_TIME,
     &CHUNKS_UNMATCHED,

@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::bytes::hex;
-use super::super::fault::{Faults, Rule};
+use super::super::fault::Faults;
 use super::record::Seen;
 use super::report::WHOLE;
 use super::tally::Tally;
 use super::{BlockVerifier, rules};
 use crate::model::{BlockMeta, BlockSource, Damage, Level, Resolution, Severity};
-
-/// What a reference that leads to no chunk's beginning looks like, and a damaged chunk as well.
-pub(super) const OUT_OF_STEP: [&Rule; 3] = [&rules::RECORD_LENGTH, &rules::RECORD_CHECKSUM, &rules::SEGMENT_STRAY];
 
 impl BlockVerifier {
     /// Compares what can be compared, and leaves out what merely follows from damage that has been found.
@@ -27,7 +24,6 @@ impl BlockVerifier {
             self.note("index", faults);
         }
         let mut tally = Tally::default();
-        let walked = std::mem::take(&mut self.walked);
         for (name, mut seen) in std::mem::take(&mut self.worked) {
             if unordered {
                 // what was done before that was known
@@ -35,11 +31,6 @@ impl BlockVerifier {
             }
             if !index_whole {
                 seen.faults.forgive(&rules::CHUNK_ORPHAN);
-            }
-            if walked.get(&name).is_some_and(|walk| !breaks(&walk.faults, Damage::Chunk)) {
-                for rule in OUT_OF_STEP {
-                    seen.faults.recast(rule, &rules::CHUNK_MISPLACED);
-                }
             }
             self.take_worked(&name, seen, &mut tally);
         }
@@ -55,7 +46,7 @@ impl BlockVerifier {
             faults.note(&rules::SEGMENT_UNUSED, WHOLE, 0, words);
             self.note(name, faults);
         }
-        for (name, seen) in walked {
+        for (name, seen) in std::mem::take(&mut self.walked) {
             if unordered {
                 tally.add(seen.tally);
             }
@@ -65,8 +56,7 @@ impl BlockVerifier {
         }
         self.report.samples = tally.samples;
         self.report.chunks = tally.chunks;
-        let in_step = self.report.faults.values().all(|faults| !faults.breaks(&rules::CHUNK_MISPLACED));
-        let chunks_whole = in_step && !self.report.faults.keys().any(|file| self.has(file, Damage::Chunk));
+        let chunks_whole = !self.report.faults.keys().any(|file| self.has(file, Damage::Chunk));
         if unordered && index_whole && chunks_whole && self.demands.level > Level::Index {
             self.compare_sets(tally);
         }
