@@ -397,7 +397,8 @@ async fn what_was_wrong_once_and_cannot_be_read_again_is_suspect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_ends_it_within_a_buffer() {
     let (folder, _) = fixture();
-    for nth in [0, 3, 12] {
+    // long before the last: the result of a verification that is about to end may be given all the same
+    for nth in [0, 1, 3] {
         let stop = CancellationToken::new();
         let token = stop.clone();
         let bucket = Fake::new(move |n, _, _| {
