@@ -1,8 +1,11 @@
 //! A local directory, read as Thanos' `FILESYSTEM` provider does: symbolic links are not followed.
 
+mod buffers;
+
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::{Bucket, BucketError, Doing, ErrorKind, ListPage, ListedObject, OddKey, ReadObject};
 use crate::model::{Provider, RequestCounts, TimestampMs};
+use buffers::Buffers;
 
 /// Keys per page.
 const PAGE_KEYS: usize = 1000;
@@ -27,6 +31,7 @@ pub struct Filesystem {
     list: AtomicU64,
     get: AtomicU64,
     head: AtomicU64,
+    buffers: Arc<Buffers>,
 }
 
 impl Filesystem {
@@ -40,6 +45,7 @@ impl Filesystem {
             list: AtomicU64::default(),
             get: AtomicU64::default(),
             head: AtomicU64::default(),
+            buffers: Arc::default(),
         }
     }
 
@@ -93,7 +99,8 @@ impl Bucket for Filesystem {
         let doing = self.doing("read", Some(key));
         let Some(path) = self.path(key) else { return Err(not_a_key(doing)) };
         let if_match = if_match.map(str::to_owned);
-        off_thread(move || read(path, range, if_match.as_deref(), max_bytes))
+        let buffers = Arc::clone(&self.buffers);
+        off_thread(move || read(path, range, if_match.as_deref(), max_bytes, &buffers))
             .await
             .map_err(|failure| failure.into_error(doing))
     }
@@ -253,9 +260,10 @@ fn read(
     range: Option<Range<u64>>,
     if_match: Option<&str>,
     max_bytes: u64,
+    buffers: &Arc<Buffers>,
 ) -> Result<ReadObject, Failure> {
     let opened = fs::File::open(&path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-    let (mut file, metadata) = match opened {
+    let (file, metadata) = match opened {
         Ok(opened) => opened,
         Err(error) => return Err(Failure::Io { path, error }),
     };
@@ -272,15 +280,14 @@ fn read(
     if length > max_bytes {
         return Err(Failure::TooLarge(max_bytes));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    let read = file.seek(SeekFrom::Start(wanted.start)).and_then(|_| file.take(length).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        return Err(Failure::Io { path, error });
+    let mut buffer = buffers.lend(usize::try_from(length).map_err(|_beyond| Failure::TooLarge(max_bytes))?);
+    match file.read_exact_at(buffer.as_mut(), wanted.start) {
+        Ok(()) => Ok(ReadObject { bytes: buffer.into_bytes(), size, etag }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Failure::Changed("it became shorter while it was read"))
+        }
+        Err(error) => Err(Failure::Io { path, error }),
     }
-    if u64::try_from(bytes.len()).ok() != Some(length) {
-        return Err(Failure::Changed("it became shorter while it was read"));
-    }
-    Ok(ReadObject { bytes: bytes.into(), size, etag })
 }
 
 #[cfg(test)]
