@@ -192,7 +192,7 @@ impl Verifier {
             return Ok(outcome);
         }
         let verification = &mut outcome.verification;
-        match stop.run_until_cancelled(self.readings(&task, watcher)).await.ok_or(Stopped)? {
+        match stop.run_until_cancelled(self.readings(&task, watcher, stop)).await.ok_or(Stopped)? {
             Ok(known) => {
                 let settled = settle(&known.first, known.second.as_ref());
                 verification.verdict = settled.verdict;
@@ -207,6 +207,7 @@ impl Verifier {
                 verification.why = Some(why);
                 outcome.lacking = true;
             }
+            Err(Unread::Failed(Failure::Stopped)) => return Err(Stopped),
             Err(Unread::Failed(Failure::Unreachable(why))) => verification.why = Some(why),
             Err(Unread::Failed(Failure::Changed { why, gone })) => {
                 verification.verdict = Verdict::Changed;
@@ -225,7 +226,7 @@ impl Verifier {
     }
 
     /// Reads a block once, and once more if something is wrong.
-    async fn readings(&self, task: &Task, watcher: &dyn Watcher) -> Result<Known, Unread> {
+    async fn readings(&self, task: &Task, watcher: &dyn Watcher, stop: &CancellationToken) -> Result<Known, Unread> {
         let inner = &self.0;
         let mut pace = Pace::of(task.bucket.provider());
         pace.piece = pace.piece.min(inner.piece);
@@ -237,7 +238,7 @@ impl Verifier {
             kept: task.kept.clone(),
             piece: pace.piece,
         };
-        let source = Arc::new(Source::new(task, Arc::clone(&inner.budget)));
+        let source = Arc::new(Source::new(task, Arc::clone(&inner.budget), stop.clone()));
         let reading = Reading { pool: &inner.pool, memory: &inner.memory, source: &source, pace, watcher };
         let first = read_once(&reading, plan.clone()).await?;
         let mut known = Known {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use super::Task;
 use super::budget::Budget;
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     },
     /// It could not be read.
     Unreachable(String),
+    /// Nobody wants to know any more.
+    Stopped,
 }
 
 impl From<BucketError> for Failure {
@@ -67,12 +70,15 @@ pub(super) struct Source {
     folder: Arc<str>,
     objects: BTreeMap<Arc<str>, ObjectView>,
     budget: Arc<Budget>,
+    stop: CancellationToken,
 }
 
 impl Source {
-    pub(super) fn new(task: &Task, budget: Arc<Budget>) -> Self {
+    /// Once `stop` is cancelled no request is begun, however many were asked for ahead.
+    pub(super) fn new(task: &Task, budget: Arc<Budget>, stop: CancellationToken) -> Self {
         let objects = task.objects.iter().map(|object| (Arc::clone(&object.name), object.clone()));
-        Self { bucket: Arc::clone(&task.bucket), folder: Arc::clone(&task.folder), objects: objects.collect(), budget }
+        let (bucket, folder) = (Arc::clone(&task.bucket), Arc::clone(&task.folder));
+        Self { bucket, folder, objects: objects.collect(), budget, stop }
     }
 
     /// Reads a part of an object, all of it.
@@ -82,6 +88,9 @@ impl Source {
         let listed = self.objects.get(object);
         let etag = listed.and_then(|listed| listed.etag.as_deref());
         let permit = self.budget.request(length).await;
+        if self.stop.is_cancelled() {
+            return Err(Failure::Stopped);
+        }
         let read = self.bucket.get(&key, Some(range.clone()), etag, length).await?;
         drop(permit);
         if let Some(listed) = listed.filter(|listed| listed.size != read.size) {
