@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
-use super::{EndReason, Finding, Labels, Lineage, RetentionSeen, StreamPast, TimestampMs};
+use super::{
+    Alert, EndReason, Finding, Group, Labels, Lineage, OutboxRow, RetentionSeen, Silence, StreamPast, TimestampMs,
+};
 
 /// All changes of one cycle.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,34 @@ pub struct Transition {
     pub earlier: Vec<(TimestampMs, FindingChange)>,
     /// Changes of findings, by bucket's name.
     pub findings: Vec<FindingChange>,
+    /// What becomes of alerts, and who is told.
+    pub alerting: AlertingChange,
+}
+
+/// What becomes of alerts, and who is told: one transaction with the findings that it comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertingChange {
+    /// New or changed, as they are now.
+    pub alerts: Vec<Alert>,
+    /// Fingerprints of alerts that are forgotten: they ended long ago, or never fired.
+    pub forgotten: Vec<String>,
+    /// New or changed, as they are now.
+    pub groups: Vec<Group>,
+    /// Receiver and key of groups that are over.
+    pub closed: Vec<(String, String)>,
+    /// New silences, and those that end earlier than they were to.
+    pub silences: Vec<Silence>,
+    /// Ids of silences that are forgotten: they ended long ago.
+    pub dropped_silences: Vec<String>,
+    /// Notifications, in the order in which they were decided.
+    pub outbox: Vec<OutboxRow>,
+}
+
+impl AlertingChange {
+    /// There is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Changes of one bucket. Blocks that are new or changed are in its view.
@@ -56,7 +87,8 @@ pub enum FindingChange {
 }
 
 /// How a finding ends; never by mere absence of facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FindingEnd {
     /// Seen healed.
     Resolved,

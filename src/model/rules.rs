@@ -1,0 +1,122 @@
+//! What generated rules are made for: which scrape job is ours, which components there are, what was set otherwise.
+
+use std::collections::BTreeMap;
+
+use super::{Links, MINUTE_MS};
+
+/// Everything that rules depend on beside the catalogue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSettings {
+    /// The label `job` under which Prometheus scrapes Blockwarden.
+    pub job: String,
+    /// How far back a rule looks, so that a scrape that fails resolves nothing; in ms.
+    pub window_ms: i64,
+    /// From one evaluation to the next, in ms.
+    pub interval_ms: i64,
+    /// What was set for single alerts, by id.
+    pub alerts: BTreeMap<String, AlertSettings>,
+    /// Components that exist: that they are gone is told, too.
+    pub components: Vec<ComponentSettings>,
+    /// External labels that are labels of our metrics.
+    pub stream_labels: Vec<String>,
+    /// For annotations.
+    pub links: Links,
+}
+
+impl Default for RuleSettings {
+    fn default() -> Self {
+        Self {
+            job: "blockwarden".to_owned(),
+            window_ms: 10 * MINUTE_MS,
+            interval_ms: MINUTE_MS,
+            alerts: BTreeMap::new(),
+            components: Vec::new(),
+            stream_labels: Vec::new(),
+            links: Links::default(),
+        }
+    }
+}
+
+/// What was set for one alert.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertSettings {
+    /// Whether there is a rule.
+    pub enabled: Option<bool>,
+    /// `for`, in ms.
+    pub hold_ms: Option<i64>,
+    /// `keep_firing_for`, in ms.
+    pub keep_ms: Option<i64>,
+    /// Thresholds, by name; only alerts that are PromQL alone have any.
+    pub thresholds: BTreeMap<String, f64>,
+}
+
+/// What a component is. Decides which alerts are about it and by which selector it is found where none is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// Blockwarden.
+    Own,
+    /// Prometheus.
+    Prometheus,
+    /// `thanos sidecar`
+    Sidecar,
+    /// `thanos compact`
+    Compactor,
+    /// `thanos store`
+    Store,
+    /// `thanos query`
+    Query,
+    /// `thanos receive`
+    Receive,
+    /// `thanos rule`
+    Ruler,
+    /// `thanos tools bucket replicate`
+    Replicate,
+    /// A job that reports `prometheus_backup_*`.
+    Backup,
+}
+
+impl Component {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Own,
+        Self::Prometheus,
+        Self::Sidecar,
+        Self::Compactor,
+        Self::Store,
+        Self::Query,
+        Self::Receive,
+        Self::Ruler,
+        Self::Replicate,
+        Self::Backup,
+    ];
+
+    /// The word in the configuration and in `alerts/*.yaml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "blockwarden",
+            Self::Prometheus => "prometheus",
+            Self::Sidecar => "sidecar",
+            Self::Compactor => "compactor",
+            Self::Store => "store",
+            Self::Query => "query",
+            Self::Receive => "receive",
+            Self::Ruler => "ruler",
+            Self::Replicate => "replicate",
+            Self::Backup => "backup",
+        }
+    }
+
+    /// By its word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.name() == name)
+    }
+}
+
+/// One entry of `endpoints`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentSettings {
+    /// What it is.
+    pub component: Component,
+    /// The label `job` under which Prometheus scrapes it.
+    pub job: String,
+}
