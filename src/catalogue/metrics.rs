@@ -82,6 +82,19 @@ What a bucket will hold in 30 days if it goes on like this:
 predict_linear(blockwarden_bucket_bytes[7d], 30 * 86400)
 ```
 
+Receivers that cannot be told anything, and for how long something has been waiting for them:
+
+```promql
+(time() - blockwarden_outbox_oldest_pending_timestamp_seconds)
+  and blockwarden_outbox_oldest_pending_timestamp_seconds > 0 and on (receiver) blockwarden_receiver_up == 0
+```
+
+Notifications that did not arrive at the first attempt, and why:
+
+```promql
+sum by (receiver, reason) (increase(blockwarden_notifications_total{outcome="failed"}[1h])) > 0
+```
+
 Requests against the buckets per day:
 
 ```promql
@@ -90,7 +103,7 @@ sum by (bucket, operation) (increase(blockwarden_requests_total[1d]))
 "#;
 
 /// Titles, and the metrics below each.
-const SECTIONS: [(&str, &[Metric]); 4] = [
+const SECTIONS: [(&str, &[Metric]); 5] = [
     (
         "Findings, buckets, streams",
         &[
@@ -136,6 +149,25 @@ const SECTIONS: [(&str, &[Metric]); 4] = [
             Metric::ScrubNeeded,
             Metric::ScrubRoundRemaining,
             Metric::ScrubInterval,
+        ],
+    ),
+    (
+        "Alerts and notifications",
+        &[
+            Metric::Alerts,
+            Metric::Silences,
+            Metric::Notifications,
+            Metric::NotificationsSuppressed,
+            Metric::NotificationLatency,
+            Metric::NotificationLastSuccessTimestamp,
+            Metric::NotificationsDead,
+            Metric::OutboxPending,
+            Metric::OutboxOldestPendingTimestamp,
+            Metric::ReceiverUp,
+            Metric::HeartbeatPings,
+            Metric::HeartbeatLastSuccessTimestamp,
+            Metric::WatchdogLastSeenTimestamp,
+            Metric::WatchdogWithin,
         ],
     ),
     (

@@ -1,6 +1,8 @@
 //! A service in the middle of its work, for tests: a bucket with a gap, one that cannot be reached any more, one that
 //! was never judged.
 
+mod alerting;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -268,7 +270,9 @@ pub(super) fn published() -> Published {
                     }),
                 }],
             },
+            receivers: Arc::new(alerting::receivers()),
         },
+        alerting: Arc::new(alerting::status()),
         metrics: Arc::new(MetricsSettings {
             stream_labels: vec!["cluster".to_owned(), "replica".to_owned()],
             ..MetricsSettings::default()

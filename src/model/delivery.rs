@@ -97,16 +97,27 @@ pub struct ReceiverStatus {
 pub struct AlertingStatus {
     /// Alerting is on: `watch` with or without receivers.
     pub enabled: bool,
+    /// As of when all this is.
+    pub at: TimestampMs,
     /// Those that are pending or fire, and those that ended of late; worst first.
     pub alerts: Vec<ShownAlert>,
     /// Runtime and configured ones that are not over.
     pub silences: Vec<Silence>,
     /// Notifications that were not made, since the process began, by reason.
     pub suppressed: BTreeMap<&'static str, u64>,
-    /// When each watchdog was last heard of; `None` = not since the process began.
-    pub watchdogs: BTreeMap<String, Option<TimestampMs>>,
+    /// All that are configured, by name.
+    pub watchdogs: BTreeMap<String, WatchdogStatus>,
     /// How the heartbeat goes.
     pub heartbeat: Option<HeartbeatStatus>,
+}
+
+/// One of the Alertmanagers that have to be heard of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchdogStatus {
+    /// Silent for longer than this, in ms, it is told.
+    pub within_ms: i64,
+    /// When it was last heard of; `None` = not since the process began.
+    pub last_seen: Option<TimestampMs>,
 }
 
 /// The dead-man's switch.

@@ -48,10 +48,12 @@ const NONE: &[MetricLabel] = &[];
 const BUCKET: &[MetricLabel] = &[MetricLabel::Bucket];
 const BUCKET_VERDICT: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Verdict];
 const BUCKET_RESULT: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Result];
+const RECEIVER: &[MetricLabel] = &[MetricLabel::Receiver];
 const RESULT: &[MetricLabel] = &[MetricLabel::Result];
 const STREAM: &[MetricLabel] = &[MetricLabel::Bucket, MetricLabel::Stream, MetricLabel::StreamLabels];
 const STREAM_RESOLUTION: &[MetricLabel] =
     &[MetricLabel::Bucket, MetricLabel::Resolution, MetricLabel::Stream, MetricLabel::StreamLabels];
+const WATCHDOG: &[MetricLabel] = &[MetricLabel::Watchdog];
 
 /// One metric. A name is permanent: rules and dashboards of others rest on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +128,34 @@ pub enum Metric {
     JudgementDuration,
     /// The newest judgement.
     JudgementLastTimestamp,
+    /// Alerts by severity.
+    Alerts,
+    /// What became of notifications.
+    Notifications,
+    /// Notifications that were not made.
+    NotificationsSuppressed,
+    /// How long notifications took.
+    NotificationLatency,
+    /// When a receiver was last told something.
+    NotificationLastSuccessTimestamp,
+    /// Notifications that were given up.
+    NotificationsDead,
+    /// Notifications that wait.
+    OutboxPending,
+    /// The oldest of them.
+    OutboxOldestPendingTimestamp,
+    /// A receiver can be told something.
+    ReceiverUp,
+    /// Silences.
+    Silences,
+    /// Pings to the dead-man's switch.
+    HeartbeatPings,
+    /// The newest that went well.
+    HeartbeatLastSuccessTimestamp,
+    /// When a watchdog was last heard of.
+    WatchdogLastSeenTimestamp,
+    /// How long it may be silent.
+    WatchdogWithin,
     /// The ledger works.
     LedgerUp,
     /// The ledger is a file.
@@ -152,7 +182,7 @@ pub enum Metric {
 
 impl Metric {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 60] = [
         Self::Findings,
         Self::BucketBlocks,
         Self::BucketObjects,
@@ -187,6 +217,20 @@ impl Metric {
         Self::ScrubInterval,
         Self::JudgementDuration,
         Self::JudgementLastTimestamp,
+        Self::Alerts,
+        Self::Notifications,
+        Self::NotificationsSuppressed,
+        Self::NotificationLatency,
+        Self::NotificationLastSuccessTimestamp,
+        Self::NotificationsDead,
+        Self::OutboxPending,
+        Self::OutboxOldestPendingTimestamp,
+        Self::ReceiverUp,
+        Self::Silences,
+        Self::HeartbeatPings,
+        Self::HeartbeatLastSuccessTimestamp,
+        Self::WatchdogLastSeenTimestamp,
+        Self::WatchdogWithin,
         Self::LedgerUp,
         Self::LedgerPersistent,
         Self::LedgerCommits,
@@ -405,6 +449,76 @@ impl Metric {
                 "blockwarden_judgement_last_timestamp_seconds",
                 NONE,
                 "When the newest judgement was made; absent before the first.",
+            ),
+            Self::Alerts => gauge(
+                "blockwarden_alerts",
+                &[MetricLabel::Severity, MetricLabel::State],
+                "Alerts that are not over: pending (for less than their `for`), firing, or unknown (their facts are not known at present, whichever of the two they are).",
+            ),
+            Self::Notifications => counter(
+                "blockwarden_notifications_total",
+                &[MetricLabel::Outcome, MetricLabel::Reason, MetricLabel::Receiver],
+                "Attempts to tell a receiver, by what became of them and, where they failed, why. Each receiver has all of its series from the start.",
+            ),
+            Self::NotificationsSuppressed => counter(
+                "blockwarden_notifications_suppressed_total",
+                &[MetricLabel::Reason],
+                "Notifications that were not made, by what kept them back: silence, inhibition, mute_time.",
+            ),
+            Self::NotificationLatency => histogram(
+                "blockwarden_notification_latency_seconds",
+                RECEIVER,
+                "Time from the decision to tell something to its arrival at the receiver.",
+            ),
+            Self::NotificationLastSuccessTimestamp => gauge(
+                "blockwarden_notification_last_success_timestamp_seconds",
+                RECEIVER,
+                "When something last arrived at the receiver; 0 = never.",
+            ),
+            Self::NotificationsDead => gauge(
+                "blockwarden_notifications_dead",
+                RECEIVER,
+                "Notifications that were given up and have not been sent again. `blockwarden alerts dead` lists them.",
+            ),
+            Self::OutboxPending => gauge(
+                "blockwarden_outbox_pending",
+                RECEIVER,
+                "Notifications that wait for the receiver, those being sent included.",
+            ),
+            Self::OutboxOldestPendingTimestamp => gauge(
+                "blockwarden_outbox_oldest_pending_timestamp_seconds",
+                RECEIVER,
+                "When the oldest notification that waits was decided; 0 = nothing waits.",
+            ),
+            Self::ReceiverUp => gauge(
+                "blockwarden_receiver_up",
+                RECEIVER,
+                "1 unless the newest attempts to tell the receiver something failed.",
+            ),
+            Self::Silences => gauge(
+                "blockwarden_silences",
+                &[MetricLabel::State],
+                "Silences that are not over, configured ones included: active, or pending (not yet).",
+            ),
+            Self::HeartbeatPings => counter(
+                "blockwarden_heartbeat_pings_total",
+                RESULT,
+                "Pings to the external dead-man's switch by how they ended: success, failure. Absent where none is configured.",
+            ),
+            Self::HeartbeatLastSuccessTimestamp => gauge(
+                "blockwarden_heartbeat_last_success_timestamp_seconds",
+                NONE,
+                "When a ping to the dead-man's switch last went well; 0 = never. Absent where none is configured.",
+            ),
+            Self::WatchdogLastSeenTimestamp => gauge(
+                "blockwarden_watchdog_last_seen_timestamp_seconds",
+                WATCHDOG,
+                "When a Watchdog alert last came in; 0 = not since the process began.",
+            ),
+            Self::WatchdogWithin => gauge(
+                "blockwarden_watchdog_within_seconds",
+                WATCHDOG,
+                "How long a watchdog may be silent before that is told.",
             ),
             Self::LedgerUp => gauge("blockwarden_ledger_up", NONE, "1 if the ledger can be relied on, 0 if it fails."),
             Self::LedgerPersistent => gauge(

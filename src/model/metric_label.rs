@@ -13,12 +13,20 @@ pub enum MetricLabel {
     Handler,
     /// A kind of request against a bucket.
     Operation,
+    /// What became of a notification.
+    Outcome,
+    /// Why a notification failed or was not made.
+    Reason,
+    /// A configured receiver of notifications.
+    Receiver,
     /// Downsampling.
     Resolution,
     /// How something ended.
     Result,
     /// How bad a finding is.
     Severity,
+    /// Where an alert or a silence is in its life.
+    State,
     /// A stream in canonical text.
     Stream,
     /// Stands for the external labels that `metrics.stream_labels` chooses, each under its own name.
@@ -27,23 +35,30 @@ pub enum MetricLabel {
     Verdict,
     /// Of the program.
     Version,
+    /// A configured watchdog.
+    Watchdog,
 }
 
 impl MetricLabel {
     /// All, in the order of their names.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Bucket,
         Self::Check,
         Self::Code,
         Self::Handler,
         Self::Operation,
+        Self::Outcome,
+        Self::Reason,
+        Self::Receiver,
         Self::Resolution,
         Self::Result,
         Self::Severity,
+        Self::State,
         Self::Stream,
         Self::StreamLabels,
         Self::Verdict,
         Self::Version,
+        Self::Watchdog,
     ];
 
     /// The name in the output. That of [`Self::StreamLabels`] is only for the documentation.
@@ -54,13 +69,18 @@ impl MetricLabel {
             Self::Code => "code",
             Self::Handler => "handler",
             Self::Operation => "operation",
+            Self::Outcome => "outcome",
+            Self::Reason => "reason",
+            Self::Receiver => "receiver",
             Self::Resolution => "resolution",
             Self::Result => "result",
             Self::Severity => "severity",
+            Self::State => "state",
             Self::Stream => "stream",
             Self::StreamLabels => "…",
             Self::Verdict => "verdict",
             Self::Version => "version",
+            Self::Watchdog => "watchdog",
         }
     }
 
@@ -72,9 +92,18 @@ impl MetricLabel {
             Self::Code => "the status code, or `other`",
             Self::Handler => "`/`, `/-/healthy`, `/-/ready`, `/-/reload`, `/metrics`, `/api` or `unknown`",
             Self::Operation => "`list`, `get` or `head`",
+            Self::Outcome => {
+                "`sent`, `failed` (and tried again), `dead` (given up), `coalesced` (told as part of another one)"
+            }
+            Self::Reason => {
+                "of a notification that failed or is dead: `rate_limited`, `transient`, `timeout`, `permanent`, `authentication`, \
+                 `deadline`, otherwise empty; of one that was not made: `silence`, `inhibition`, `mute_time`"
+            }
+            Self::Receiver => "the configured name of the receiver",
             Self::Resolution => "`raw`, `5m` or `1h`",
             Self::Result => "how it ended; the help text names the values",
             Self::Severity => "`critical`, `warning` or `info`",
+            Self::State => "of an alert: `pending`, `firing`, `unknown`; of a silence: `active`, `pending`",
             Self::Stream => {
                 "the external labels in canonical text, `{cluster=\"eu1\", replica=\"a\"}`; empty for what is about a whole \
                  bucket; `(others)` for all streams that have no series of their own"
@@ -86,6 +115,7 @@ impl MetricLabel {
                 "`ok`, `changed` or `unreachable` (nothing is known), `suspect` (wrong once), `corrupt` (wrong twice)"
             }
             Self::Version => "the version of the program",
+            Self::Watchdog => "the configured name of the watchdog",
         }
     }
 }

@@ -39,7 +39,9 @@ pub use block::{
     Parent, Resolution, Stats, ULID_LEN, parse_ulid, ulid_time,
 };
 pub use coverage::{BlockCoverage, BucketCoverage, CoverageDocument, StreamCoverage, TimelineCoverage};
-pub use delivery::{AlertingStatus, DeliveryOutcome, FailureClass, HeartbeatStatus, ReceiverStatus, ShownAlert};
+pub use delivery::{
+    AlertingStatus, DeliveryOutcome, FailureClass, HeartbeatStatus, ReceiverStatus, ShownAlert, WatchdogStatus,
+};
 pub use document::{BlockVerdict, Document, DocumentSummary, FindingCounts};
 pub use environment::Environment;
 pub use finding::{Evidence, Finding, FindingKey, Severity, Subject};

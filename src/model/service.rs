@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BucketView, Labels, Provider, RequestCounts, ScrubStatus, Snapshot, TimestampMs};
+use super::{
+    AlertingStatus, BucketView, Labels, Provider, ReceiverStatus, RequestCounts, ScrubStatus, Snapshot, TimestampMs,
+};
 
 /// Upper bounds, in ms, of the buckets that durations of passes and judgements are counted in; a last one takes the rest.
 pub const DURATION_BOUNDS_MS: [u64; 10] = [100, 300, 1_000, 3_000, 10_000, 30_000, 60_000, 120_000, 300_000, 900_000];
@@ -22,6 +24,8 @@ pub struct Published {
     pub service: ServiceStatus,
     /// What is exported of streams.
     pub metrics: Arc<MetricsSettings>,
+    /// How alerts stand.
+    pub alerting: Arc<AlertingStatus>,
 }
 
 /// How the service itself fares.
@@ -44,6 +48,8 @@ pub struct ServiceStatus {
     pub last_judgement: Option<TimestampMs>,
     /// How blocks are verified.
     pub scrub: ScrubStatus,
+    /// How telling people goes: all configured receivers, in the order of the configuration.
+    pub receivers: Arc<Vec<ReceiverStatus>>,
 }
 
 /// How the passes over one bucket go.

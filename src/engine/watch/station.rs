@@ -243,6 +243,7 @@ impl Station {
             judgements: self.judgements,
             last_judgement: self.last_judgement,
             scrub: self.scrub.clone(),
+            receivers: Arc::default(),
         };
         Arc::new(Published {
             number: self.number,
@@ -250,6 +251,7 @@ impl Station {
             views: Arc::new(self.core.complete_views()),
             service,
             metrics: Arc::clone(&self.metrics),
+            alerting: Arc::default(),
         })
     }
 

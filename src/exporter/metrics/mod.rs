@@ -2,6 +2,7 @@
 //! and what is read at the moment: the process and the server's own traffic. So an answer takes no longer while
 //! everything else is busy, and a thousand scrapers cost no more than one.
 
+mod alerting;
 mod families;
 mod judged;
 mod service;
@@ -103,7 +104,9 @@ fn render(
         Some((before, rendered)) if says_the_same(before, published) => Arc::clone(&rendered.judged),
         _ => judged::collect(published, checks).into_text()?.into(),
     };
-    Ok(Rendered { judged, service: service::collect(published).into_text()?.into() })
+    let mut service = service::collect(published);
+    alerting::collect(&mut service, published);
+    Ok(Rendered { judged, service: service.into_text()?.into() })
 }
 
 /// The heavy part of both publications is the same.

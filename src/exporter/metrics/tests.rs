@@ -15,7 +15,7 @@ use super::*;
 use crate::exporter::guard::Guard;
 use crate::exporter::routes;
 use crate::exporter::sample::{self, NOW};
-use crate::model::{HOUR_MS, MetricsSettings, Snapshot};
+use crate::model::{FailureClass, HOUR_MS, MetricsSettings, Snapshot};
 
 fn text_of(published: &Published) -> String {
     let rendered = render(published, None, &check_ids()).unwrap();
@@ -128,10 +128,11 @@ fn series_have_the_labels_that_the_enum_names() {
                 expected.push(label.name());
             }
         }
+        expected.sort_unstable();
+        // the encoder writes it last
         if name.ends_with("_seconds_bucket") {
             expected.push("le");
         }
-        expected.sort_unstable();
         assert_eq!(labels, expected, "{name}");
         seen.insert(metric);
     }
@@ -171,6 +172,62 @@ fn no_series_is_written_twice_and_nothing_is_absent_before_the_first_finding() {
             ("blockwarden_bucket_blocks{bucket=\"new\"}", None),
         ],
     );
+}
+
+#[test]
+fn alerts_and_receivers_have_all_of_their_series() {
+    let mut published = sample::published();
+    let notifications = |receiver: &str, outcome: &str, reason: &str| {
+        format!("blockwarden_notifications_total{{outcome=\"{outcome}\",reason=\"{reason}\",receiver=\"{receiver}\"}}")
+    };
+    check(
+        &text_of(&published),
+        &[
+            ("blockwarden_alerts{severity=\"critical\",state=\"firing\"}", Some("2")),
+            ("blockwarden_alerts{severity=\"critical\",state=\"unknown\"}", Some("0")),
+            ("blockwarden_alerts{severity=\"warning\",state=\"firing\"}", Some("1")),
+            ("blockwarden_alerts{severity=\"warning\",state=\"pending\"}", Some("1")),
+            ("blockwarden_alerts{severity=\"warning\",state=\"unknown\"}", Some("1")),
+            ("blockwarden_silences{state=\"active\"}", Some("1")),
+            ("blockwarden_silences{state=\"pending\"}", Some("1")),
+            ("blockwarden_notifications_suppressed_total{reason=\"silence\"}", Some("4")),
+            ("blockwarden_notifications_suppressed_total{reason=\"mute_time\"}", Some("0")),
+            (&notifications("oncall", "sent", ""), Some("12")),
+            (&notifications("oncall", "failed", "rate_limited"), Some("3")),
+            (&notifications("oncall", "failed", ""), None),
+            (&notifications("ops", "coalesced", ""), Some("0")),
+            ("blockwarden_notification_latency_seconds_count{receiver=\"oncall\"}", Some("1")),
+            ("blockwarden_notification_last_success_timestamp_seconds{receiver=\"oncall\"}", Some("1767312000")),
+            ("blockwarden_notification_last_success_timestamp_seconds{receiver=\"ops\"}", Some("0")),
+            ("blockwarden_notifications_dead{receiver=\"ops\"}", Some("1")),
+            ("blockwarden_outbox_pending{receiver=\"ops\"}", Some("2")),
+            ("blockwarden_outbox_oldest_pending_timestamp_seconds{receiver=\"ops\"}", Some("1767308400")),
+            ("blockwarden_outbox_oldest_pending_timestamp_seconds{receiver=\"oncall\"}", Some("0")),
+            ("blockwarden_receiver_up{receiver=\"oncall\"}", Some("1")),
+            ("blockwarden_receiver_up{receiver=\"ops\"}", Some("0")),
+            ("blockwarden_heartbeat_pings_total{result=\"failure\"}", Some("1")),
+            ("blockwarden_heartbeat_last_success_timestamp_seconds", Some("1767312000")),
+            ("blockwarden_watchdog_last_seen_timestamp_seconds{watchdog=\"eu1\"}", Some("1767308400")),
+            ("blockwarden_watchdog_last_seen_timestamp_seconds{watchdog=\"us1\"}", Some("0")),
+            ("blockwarden_watchdog_within_seconds{watchdog=\"us1\"}", Some("60")),
+        ],
+    );
+    let text = text_of(&published);
+    for (outcome, reason) in
+        ["failed", "dead"].into_iter().flat_map(|outcome| FailureClass::ALL.map(|class| (outcome, class.name())))
+    {
+        for receiver in ["oncall", "ops"] {
+            assert!(value(&text, &notifications(receiver, outcome, reason)).is_some(), "{receiver} {outcome} {reason}");
+        }
+    }
+    // of what is not configured there is nothing, and of alerts there is zero
+    published.alerting = Arc::default();
+    published.service.receivers = Arc::default();
+    let text = text_of(&published);
+    for name in ["notifications_total", "outbox", "receiver_up", "heartbeat", "watchdog"] {
+        assert!(!text.contains(&format!("\nblockwarden_{name}")), "{name}: {text}");
+    }
+    check(&text, &[("blockwarden_alerts{severity=\"critical\",state=\"firing\"}", Some("0"))]);
 }
 
 #[test]
