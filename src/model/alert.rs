@@ -77,6 +77,10 @@ pub struct Alert {
     /// Since when its facts are unknown, if they are now.
     #[serde(with = "serde_ms::optional")]
     pub unknown_since: Option<TimestampMs>,
+    /// How long its facts were unknown since its finding last came or went, in ms: `for` and `keep_firing_for` end so
+    /// much later.
+    #[serde(default)]
+    pub frozen_ms: i64,
     /// When the finding came and went of late, oldest first; what flapping is told by.
     #[serde(with = "serde_ms::list")]
     pub edges: Vec<TimestampMs>,

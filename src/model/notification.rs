@@ -1,7 +1,7 @@
 //! What is told to a receiver: frozen when it is decided, whatever becomes of the alerts until it is sent. Neutral to
 //! the kind of receiver, and versioned, since a ledger may hold some of an earlier version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +151,9 @@ pub struct Group {
     pub labels: BTreeMap<String, String>,
     /// See [`Notification::incident`]; empty while nothing has been told.
     pub incident: String,
+    /// See [`Notification::began`]; none while nothing has been told.
+    #[serde(with = "serde_ms::optional", default)]
+    pub began: Option<TimestampMs>,
     /// Since when there is something to be told that was not.
     #[serde(with = "serde_ms::optional")]
     pub news_since: Option<TimestampMs>,
@@ -159,6 +162,9 @@ pub struct Group {
     pub told_at: Option<TimestampMs>,
     /// What the receiver believes to be firing, by fingerprint.
     pub told: BTreeMap<String, Told>,
+    /// Alerts that are to be told and of which nothing was, by fingerprint.
+    #[serde(default)]
+    pub waiting: BTreeSet<String>,
 }
 
 /// What a receiver was told of one alert.

@@ -135,8 +135,9 @@ impl Window {
         now
     }
 
-    /// The openings from the day before this moment on, for some days.
-    fn around(&self, at: TimestampMs) -> impl Iterator<Item = (TimestampMs, TimestampMs)> {
+    /// The openings from the day before this moment on, for some days: when each begins and ends. None where it is always
+    /// open.
+    pub fn around(&self, at: TimestampMs) -> impl Iterator<Item = (TimestampMs, TimestampMs)> {
         let local =
             jiff::Timestamp::from_millisecond(at.0).ok().map(|moment| moment.to_zoned(self.zone.clone()).date());
         let days = (-1..LOOK_AHEAD).filter_map(move |days| {
