@@ -37,6 +37,7 @@ fn shown(id: &str, severity: Severity, bucket: &str, replica: Option<&str>, phas
         ended_at: ended.then(|| hours_ago(1)),
         unknown_since: None,
         edges: vec![hours_ago(3)],
+        frozen_ms: 0,
         flapping_since: None,
     };
     ShownAlert { alert, suppressed: None, receivers: vec!["oncall".to_owned()] }
