@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Template;
-use crate::model::{Severity, parse_prometheus_duration};
+use crate::model::{Component, Severity, parse_prometheus_duration};
 
 /// One alert: its rule, its words and its tests.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,9 +16,22 @@ pub struct Entry {
     pub id: String,
     /// `alertname` in Prometheus.
     pub name: String,
-    /// The check whose findings it is about: equal to `id`.
-    pub check: String,
-    /// PromQL that gives a series for as long as something is wrong. Thresholds are the check's.
+    /// The check whose findings it is about: equal to `id`. Without one the alert is PromQL alone.
+    pub check: Option<String>,
+    /// Whose metrics an alert that is PromQL alone is about.
+    #[serde(default, deserialize_with = "component")]
+    pub component: Option<Component>,
+    /// The group of its rule; by default that of the check, or the component.
+    pub group: Option<String>,
+    /// There is a rule only if the configuration names the component: for what goes by something being absent.
+    #[serde(default)]
+    pub named_only: bool,
+    /// What may be set for an alert that is PromQL alone. A check's thresholds are in the check.
+    #[serde(default)]
+    pub thresholds: BTreeMap<String, Threshold>,
+    /// PromQL that gives a series for as long as something is wrong, with placeholders: `$self` and `$job` (matchers of
+    /// our own job and of the component's), `$window` (how far back to look), `$stream` (the labels of a stream) and
+    /// the name of each threshold.
     pub expr: String,
     /// How long `expr` must hold before the alert fires.
     #[serde(rename = "for")]
@@ -45,6 +58,31 @@ pub struct Entry {
     pub inhibited_by: Vec<String>,
     /// At least: quiet while all is well, fires in time, survives a gap between scrapes, resolves.
     pub tests: Vec<AlertTest>,
+}
+
+impl Entry {
+    /// Id of the check, for an alert on one.
+    pub fn check_id(&self) -> Option<&str> {
+        self.check.as_deref()
+    }
+}
+
+/// By its word.
+fn component<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Component>, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known = || Component::ALL.map(Component::name).join(", ");
+    let unknown = || serde::de::Error::custom(format!("`{word}` is not a component; use one of {}", known()));
+    Component::from_name(&word).map(Some).ok_or_else(unknown)
+}
+
+/// A number in the expression that the configuration may set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Where nothing is set.
+    pub default: f64,
+    /// One sentence, with the unit.
+    pub help: String,
 }
 
 /// One step of the way out.
@@ -93,8 +131,8 @@ pub struct Expectation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Firing {
-    /// The value of the expression: the number of findings.
-    pub value: u32,
+    /// The value of the expression; for an alert on a check the number of findings.
+    pub value: f64,
     /// All labels but `alertname`.
     pub labels: BTreeMap<String, String>,
 }

@@ -5,14 +5,9 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use include_dir::{Dir, include_dir};
-use promql_parser::label::MatchOp;
-use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector, value::ValueType};
-use promql_parser::util::{ExprVisitor, walk_expr};
 
-use super::{AlertTest, Entry};
-
-/// The metric that every alert on a check reads.
-const FINDINGS_METRIC: &str = "blockwarden_findings";
+use super::{AlertTest, Entry, expr};
+use crate::model::{KnownAlert, KnownThreshold, Severity};
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/alerts");
 
@@ -45,29 +40,68 @@ impl Catalogue {
         self.entries.get(id)
     }
 
-    /// Reads files, each with its name (`upload_lag.yaml`) and content. All mistakes of all files are reported.
+    /// The alerts as the configuration has to know them, in the order of their ids.
+    pub fn known(&self) -> Vec<KnownAlert> {
+        let thresholds = |entry: &Entry| {
+            let all = entry.thresholds.iter();
+            all.map(|(name, threshold)| KnownThreshold {
+                name: name.clone(),
+                default: threshold.default,
+                help: threshold.help.clone(),
+            })
+            .collect()
+        };
+        let known = self.entries().map(|entry| KnownAlert {
+            id: entry.id.clone(),
+            is_check: entry.check.is_some(),
+            hold: entry.hold.text().to_owned(),
+            keep: entry.keep_firing_for.text().to_owned(),
+            thresholds: thresholds(entry),
+        });
+        known.collect()
+    }
+
+    /// Reads our own files, each with its name (`upload_lag.yaml`) and content. All mistakes of all files are reported.
     pub fn parse<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<Self, CatalogueError> {
-        let mut catalogue = Self::default();
+        Self::default().read(files, "alerts", Origin::Own)
+    }
+
+    /// These alerts with the files of a folder, each of which replaces the alert of its name or adds one.
+    pub fn with<'f>(
+        &self,
+        folder: &str,
+        files: impl IntoIterator<Item = (&'f str, &'f str)>,
+    ) -> Result<Self, CatalogueError> {
+        self.clone().read(files, folder, Origin::User)
+    }
+
+    fn read<'f>(
+        mut self,
+        files: impl IntoIterator<Item = (&'f str, &'f str)>,
+        folder: &str,
+        origin: Origin,
+    ) -> Result<Self, CatalogueError> {
         let mut problems = Vec::new();
         for (file, text) in files {
+            let problem = |text| Problem { file: format!("{folder}/{file}"), text };
             match parse_entry(file, text) {
                 Ok(entry) => {
-                    problems.extend(validate(&entry).into_iter().map(|text| Problem { file: file.to_owned(), text }));
-                    catalogue.entries.insert(entry.id.clone(), entry);
+                    problems.extend(validate(&entry, origin).into_iter().map(problem));
+                    self.entries.insert(entry.id.clone(), entry);
                 }
-                Err(text) => problems.push(Problem { file: file.to_owned(), text }),
+                Err(text) => problems.push(problem(text)),
             }
         }
-        problems.extend(catalogue.cross_check());
-        if problems.is_empty() { Ok(catalogue) } else { Err(CatalogueError { problems }) }
+        problems.extend(self.cross_check(folder));
+        if problems.is_empty() { Ok(self) } else { Err(CatalogueError { problems }) }
     }
 
     /// What only shows when all files are known.
-    fn cross_check(&self) -> Vec<Problem> {
+    fn cross_check(&self, folder: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut names = BTreeMap::new();
         for entry in self.entries.values() {
-            let mut note = |text: String| problems.push(Problem { file: format!("{}.yaml", entry.id), text });
+            let mut note = |text: String| problems.push(Problem { file: format!("{folder}/{}.yaml", entry.id), text });
             if let Some(other) = names.insert(&entry.name, &entry.id) {
                 note(format!("name: `{}` is also the name of `{other}`; choose another", entry.name));
             }
@@ -92,16 +126,25 @@ impl fmt::Display for CatalogueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the alert catalogue cannot be used")?;
         for problem in &self.problems {
-            write!(f, "\n  alerts/{}: {}", problem.file, problem.text)?;
+            write!(f, "\n  {}: {}", problem.file, problem.text)?;
         }
         Ok(())
     }
 }
 
+/// Whose file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Part of the program.
+    Own,
+    /// From `--alerts-dir`.
+    User,
+}
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Name of the file.
+    /// Folder and name of the file.
     pub file: String,
     /// In words, beginning with the key where there is one.
     pub text: String,
@@ -115,7 +158,7 @@ fn parse_entry(file: &str, text: &str) -> Result<Entry, String> {
 }
 
 /// Everything that is wrong with one entry.
-fn validate(entry: &Entry) -> Vec<String> {
+fn validate(entry: &Entry, origin: Origin) -> Vec<String> {
     let mut problems = Vec::new();
     let mut demand = |holds: bool, text: &str| {
         if !holds {
@@ -124,7 +167,28 @@ fn validate(entry: &Entry) -> Vec<String> {
     };
     let is_id = !entry.id.is_empty() && entry.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     demand(is_id, "the file's name is not lower case with underscores");
-    demand(entry.check == entry.id, "check: differs from the file's name");
+    demand(entry.check_id().is_none_or(|check| check == entry.id), "check: differs from the file's name");
+    demand(entry.check.is_some() != entry.component.is_some(), "has to have either `check` or `component`");
+    let is_check_id = super::check_ids().any(|id| id == entry.id);
+    demand(
+        origin == Origin::User || entry.check.is_none() || is_check_id || cfg!(test),
+        "check: there is no such check",
+    );
+    demand(entry.check.is_some() || !is_check_id, "component: the file has the name of a check; choose another");
+    demand(entry.check.is_none() || entry.thresholds.is_empty(), "thresholds: belong into the check");
+    demand(entry.check.is_none() || !entry.named_only, "named_only: is for an alert with `component`");
+    demand(entry.severity != Severity::Info || entry.check.is_some(), "severity: `info` is never notified");
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    demand(entry.group.as_deref().is_none_or(is_word), "group: is not lower case with underscores");
+    demand(
+        entry.thresholds.iter().all(|(name, own)| is_word(name) && is_sentence(&own.help) && own.default.is_finite()),
+        "thresholds: each has a name in lower case, a finite `default` and one sentence of `help`",
+    );
+    let reserved = ["self", "job", "window", "stream", "enabled", "for", "keep_firing_for", "severity", "overrides"];
+    demand(
+        !entry.thresholds.keys().any(|name| reserved.contains(&name.as_str())),
+        "thresholds: a name is taken; choose another",
+    );
     demand(
         entry.name.starts_with("Blockwarden") && entry.name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
         "name: is not CamelCase that begins with `Blockwarden`",
@@ -138,79 +202,13 @@ fn validate(entry: &Entry) -> Vec<String> {
     demand(!entry.meaning.trim().is_empty(), "meaning: is empty");
     demand(!entry.impact.trim().is_empty(), "impact: is empty");
     demand(!entry.what_to_do.is_empty(), "what_to_do: has no step");
-    problems.extend(validate_expr(entry));
+    problems.extend(expr::validate(entry, origin));
     problems.extend(validate_tests(&entry.tests).into_iter().map(str::to_owned));
     problems
 }
 
 fn is_sentence(text: &str) -> bool {
     text.ends_with('.') && !text.contains('\n')
-}
-
-fn validate_expr(entry: &Entry) -> Vec<String> {
-    let expr = match parser::parse(&entry.expr) {
-        Ok(expr) => expr,
-        Err(error) => return vec![format!("expr: is not PromQL: {error}")],
-    };
-    let mut problems = Vec::new();
-    if expr.value_type() != ValueType::Vector {
-        problems.push("expr: does not give a vector".to_owned());
-    }
-    let mut facts = ExprFacts::default();
-    // the visitor itself never fails nor stops
-    let Ok(_) = walk_expr(&mut facts, &expr);
-    let on_check =
-        |selector: &VectorSelector| {
-            selector.name.as_deref() == Some(FINDINGS_METRIC)
-                && selector.matchers.matchers.iter().any(|matcher| {
-                    matcher.name == "check" && matcher.op == MatchOp::Equal && matcher.value == entry.check
-                })
-        };
-    if facts.selectors.is_empty() || !facts.selectors.iter().all(on_check) {
-        problems.push(format!("expr: reads something else than `{FINDINGS_METRIC}{{check=\"{}\"}}`", entry.check));
-    }
-    if facts.thresholds.iter().any(|threshold| *threshold != 0.0) {
-        problems.push("expr: holds a threshold; thresholds belong into the check".to_owned());
-    }
-    for label in entry.description.labels() {
-        if !facts.labels.iter().any(|known| known == label) {
-            problems.push(format!("description: `{label}` is not a label that expr gives"));
-        }
-    }
-    problems
-}
-
-/// What an expression is made of.
-#[derive(Default)]
-struct ExprFacts {
-    selectors: Vec<VectorSelector>,
-    thresholds: Vec<f64>,
-    labels: Vec<String>,
-}
-
-impl ExprVisitor for ExprFacts {
-    type Error = std::convert::Infallible;
-
-    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
-        match expr {
-            Expr::VectorSelector(selector) => self.selectors.push(selector.clone()),
-            Expr::MatrixSelector(matrix) => self.selectors.push(matrix.vs.clone()),
-            Expr::NumberLiteral(number) => self.thresholds.push(number.val),
-            Expr::Aggregate(aggregate) => {
-                if let Some(LabelModifier::Include(labels)) = &aggregate.modifier {
-                    self.labels.extend(labels.labels.iter().cloned());
-                }
-            }
-            Expr::Unary(_)
-            | Expr::Binary(_)
-            | Expr::Paren(_)
-            | Expr::Subquery(_)
-            | Expr::StringLiteral(_)
-            | Expr::Call(_)
-            | Expr::Extension(_) => {}
-        }
-        Ok(true)
-    }
 }
 
 fn validate_tests(tests: &[AlertTest]) -> Vec<&'static str> {
@@ -235,7 +233,7 @@ mod tests {
     const GOOD: &str = r#"
 name: BlockwardenLate
 check: late
-expr: max by (check, severity, bucket) (max_over_time(blockwarden_findings{check="late"}[10m])) > 0
+expr: max by (check, severity, bucket) (max_over_time(blockwarden_findings{$self, check="late"}[$window])) > 0
 for: 5m
 keep_firing_for: 15m
 severity: warning
@@ -250,6 +248,28 @@ tests:
   - name: fires
     input_series: [{series: 'x{a="b"}', values: 1 _x2 1}]
     expect: [{at: 5m, firing: [{value: 1, labels: {bucket: b}}]}, {at: 1h, firing: []}]
+"#;
+
+    const ALONE: &str = r#"
+name: BlockwardenAlone
+component: sidecar
+thresholds: {ratio: {default: 0.5, help: A ratio.}}
+expr: |
+  sum by (job, instance) (rate(thanos_shipper_dir_sync_failures_total{$job}[$window]))
+    / sum by (job, instance) (rate(thanos_shipper_dir_syncs_total{$job}[$window])) > $ratio
+for: 5m
+keep_firing_for: 15m
+severity: warning
+summary: Something is wrong.
+description: "{{ $labels.instance }}: {{ $value | humanizePercentage }}."
+meaning: text
+impact: text
+what_to_do: [{step: look}]
+tests:
+  - {name: quiet, input_series: [], expect: [{at: 5m, firing: []}]}
+  - name: fires
+    input_series: [{series: 'x{a="b"}', values: 1 _x2 1}]
+    expect: [{at: 5m, firing: [{value: 0.75, labels: {bucket: b}}]}, {at: 1h, firing: []}]
 "#;
 
     fn problems(files: &[(&str, &str)]) -> Vec<String> {
@@ -285,7 +305,7 @@ tests:
             ("impact: text", "impact: text\nextra: 1", "unknown field `extra`"),
             ("> 0", "> 0 )", "expr: is not PromQL"),
             ("> 0", "> 7", "expr: holds a threshold"),
-            ("{check=\"late\"}", "{check=\"soon\"}", "expr: reads something else"),
+            ("check=\"late\"}", "check=\"soon\"}", "expr: reads something else"),
             ("blockwarden_findings", "up", "expr: reads something else"),
             ("inhibited_by: []", "inhibited_by: [late]", "inhibited_by: `late` is no other alert"),
             ("inhibited_by: []", "inhibited_by: [gone]", "inhibited_by: `gone` is no other alert"),
@@ -298,6 +318,57 @@ tests:
             let found = problems(&[("late.yaml", &text)]);
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
         }
+    }
+
+    #[test]
+    fn finds_each_mistake_in_an_alert_that_is_promql_alone() {
+        assert_eq!(problems(&[("alone.yaml", ALONE)]), Vec::<String>::new());
+        for (from, to, expected) in [
+            ("component: sidecar", "component: car", "`car` is not a component"),
+            ("component: sidecar", "component: sidecar\ncheck: alone", "either `check` or `component`"),
+            ("component: sidecar\n", "", "either `check` or `component`"),
+            (
+                "component: sidecar",
+                "component: compactor",
+                "compactor exports no series `thanos_shipper_dir_syncs_total`",
+            ),
+            ("component: sidecar", "component: sidecar\ngroup: A b", "group: is not"),
+            ("syncs_total{$job}", "syncs_total", "selector without job"),
+            ("syncs_total{$job}", "syncs_total{job=\"a\"}", "names a job"),
+            ("syncs_total{$job}", "syncs_total{$job, pod=\"a\"}", "has no label `pod`"),
+            ("(job, instance)", "(job, pod)", "nothing in it has a label `pod`"),
+            ("> $ratio", "> $other", "`$other` is neither"),
+            ("> $ratio", "> 1", "expr does not use `$ratio`"),
+            ("ratio: {default: 0.5, help: A ratio.}", "ratio: {default: 0.5, help: ratio}", "one sentence of `help`"),
+            ("severity: warning", "severity: info", "is never notified"),
+            ("dir_sync_failures_total{$job}[$window]", "dir_sync_failures_total{$job}[$window", "is not PromQL"),
+            ("$labels.instance", "$labels.pod", "`pod` is not a label"),
+        ] {
+            let text = ALONE.replacen(from, to, 1);
+            assert_ne!(text, ALONE, "{from} is not in the good text");
+            let found = problems(&[("alone.yaml", &text)]);
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
+        }
+        // what a parameter of an aggregation reads is looked at, too
+        let hidden = ALONE.replace(
+            "sum by (job, instance) (rate(thanos_shipper_dir_syncs",
+            "quantile by (job, instance) (scalar(nowhere{$job}), rate(thanos_shipper_dir_syncs",
+        );
+        assert!(problems(&[("alone.yaml", &hidden)]).iter().any(|problem| problem.contains("`nowhere`")));
+        let taken = ALONE.replace("name: BlockwardenAlone", "name: BlockwardenOverlap");
+        assert!(problems(&[("overlap.yaml", &taken)]).iter().any(|problem| problem.contains("name of a check")));
+    }
+
+    #[test]
+    fn a_folder_replaces_and_adds() {
+        let own = Catalogue::parse([("late.yaml", GOOD)]).unwrap();
+        let louder = GOOD.replace("for: 5m", "for: 1m");
+        let foreign = ALONE.replace("thanos_shipper_dir_syncs_total", "what_we_never_heard_of");
+        let both = own.with("mine", [("late.yaml", &*louder), ("alone.yaml", &*foreign)]).unwrap();
+        assert_eq!(both.entry("late").unwrap().hold.text(), "1m");
+        assert_eq!(both.entries().count(), 2);
+        let error = own.with("mine", [("late.yaml", "name: a\nseverity: loud")]).unwrap_err().to_string();
+        assert!(error.contains("mine/late.yaml: ") && error.contains("line 2"), "{error}");
     }
 
     #[test]

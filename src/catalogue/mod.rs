@@ -3,13 +3,19 @@
 //! strings, others write them.
 
 mod entry;
+mod exported;
+mod expr;
+mod group;
+mod humanize;
 mod load;
 mod metrics;
+mod placeholder;
 mod rule;
 mod runbook;
 mod template;
 
-pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step};
+pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step, Threshold};
+use load::Origin;
 pub use load::{Catalogue, CatalogueError, Problem, embedded};
 pub use metrics::metrics_page;
 pub use rule::{rule_file, rule_test_file};

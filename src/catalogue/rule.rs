@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Entry;
+use super::{Entry, placeholder};
+use crate::model::RuleSettings;
 
 #[derive(Serialize)]
 struct RuleFile<'a> {
@@ -20,7 +21,7 @@ struct Group<'a> {
 #[derive(Serialize)]
 struct Rule<'a> {
     alert: &'a str,
-    expr: &'a str,
+    expr: String,
     r#for: &'a str,
     keep_firing_for: &'a str,
     annotations: Annotations<'a>,
@@ -36,7 +37,7 @@ struct Annotations<'a> {
 pub fn rule_file<'a>(group: &str, entries: impl IntoIterator<Item = &'a Entry>) -> Result<String, serde_yaml::Error> {
     let rules = entries.into_iter().map(|entry| Rule {
         alert: &entry.name,
-        expr: entry.expr.trim_end(),
+        expr: placeholder::fill(entry, &RuleSettings::default(), &[]).unwrap_or_default(),
         r#for: entry.hold.text(),
         keep_firing_for: entry.keep_firing_for.text(),
         annotations: Annotations { summary: &entry.summary, description: entry.description.text() },
@@ -110,7 +111,7 @@ fn expected_moment<'a>(entry: &'a Entry, moment: &'a super::Expectation) -> Mome
         exp_labels: &firing.labels,
         exp_annotations: ExpectedAnnotations {
             summary: &entry.summary,
-            description: entry.description.expand(&firing.labels, f64::from(firing.value)),
+            description: entry.description.expand(&firing.labels, firing.value),
         },
     });
     Moment { eval_time: moment.at.text(), alertname: &entry.name, exp_alerts: alerts.collect() }

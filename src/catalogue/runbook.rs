@@ -1,8 +1,8 @@
 //! Runbooks in Markdown, one per alert, and their index.
 
-use super::Entry;
+use super::{Entry, placeholder};
 use crate::checks::{Check, ParamValue};
-use crate::model::{Need, format_duration_ms};
+use crate::model::{Need, RuleSettings, format_duration_ms};
 
 /// How to make the generated files again; part of each of them.
 const HOW_TO_UPDATE: &str = "UPDATE=1 cargo test --test repo";
@@ -18,7 +18,14 @@ pub fn runbook(entry: &Entry, check: Option<&Check>) -> String {
     row("", "");
     row("---", "---");
     row("Alert", &format!("`{}`", entry.name));
-    row("Severity", &format!("{}, unless the finding says otherwise", entry.severity));
+    let otherwise = if check.is_some() { ", unless the finding says otherwise" } else { "" };
+    row("Severity", &format!("{}{otherwise}", entry.severity));
+    if let Some(component) = entry.component {
+        row("About", &format!("`{}`, by its own metrics", component.name()));
+    }
+    if entry.named_only {
+        row("Only where", "`endpoints` of the configuration names the component");
+    }
     if let Some(check) = check {
         row("Rests on", &check.needs.iter().map(|need| need_words(*need)).collect::<Vec<_>>().join(", "));
     }
@@ -30,10 +37,12 @@ pub fn runbook(entry: &Entry, check: Option<&Check>) -> String {
     section(&mut out, "What to do", &steps(entry));
     if let Some(check) = check {
         section(&mut out, "Settings", &settings(check));
+    } else {
+        section(&mut out, "Settings", &alert_settings(entry));
     }
     let rule = format!(
         "```promql\n{}\n```\n\nFires after {}, goes on for {} after the last series.",
-        entry.expr.trim_end(),
+        placeholder::fill(entry, &RuleSettings::default(), &[]).unwrap_or_default(),
         entry.hold.text(),
         entry.keep_firing_for.text()
     );
@@ -108,6 +117,19 @@ fn settings(check: &Check) -> String {
             ParamValue::Count(count) => count.to_string(),
         };
         line(&mut out, &format!("| `{}` | `{default}` | {} |", param.name, param.help));
+    }
+    out
+}
+
+fn alert_settings(entry: &Entry) -> String {
+    let mut out = format!(
+        "Under `checks.{}` in the configuration, for `blockwarden rules`.\n\n\
+         | key | default | |\n| --- | --- | --- |\n\
+         | `enabled` | `true` | |\n",
+        entry.id
+    );
+    for (name, threshold) in &entry.thresholds {
+        line(&mut out, &format!("| `{name}` | `{}` | {} |", threshold.default, threshold.help));
     }
     out
 }

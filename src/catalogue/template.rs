@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// A text with labels in it: `{{ $labels.bucket }}`, `{{ $value }}`, and for a label that may be missing
+use super::humanize::{self, Humanize};
+
+/// A text with labels in it: `{{ $labels.bucket }}`, `{{ $value }}`, `{{ $value | humanizeDuration }}` (also `humanize`,
+/// `humanize1024`, `humanizePercentage`), and for a label that may be missing
 /// `{{ with $labels.stream }} of {{ . }}{{ end }}`. Nothing else is understood.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -18,7 +21,7 @@ pub struct Template {
 enum Part {
     Text(String),
     Label(String),
-    Value,
+    Value(Option<Humanize>),
     With { label: String, before: String, after: String },
 }
 
@@ -29,7 +32,9 @@ pub enum TemplateError {
     #[error("`{{{{` is never closed; add `}}}}`")]
     Unclosed,
     /// An action that is not one of ours.
-    #[error("`{{{{ {action} }}}}` is not understood; use `$labels.NAME`, `$value` or `with $labels.NAME`")]
+    #[error(
+        "`{{{{ {action} }}}}` is not understood; use `$labels.NAME`, `$value`, `$value | humanize` or `with $labels.NAME`"
+    )]
     Action {
         /// What stands between the braces.
         action: String,
@@ -52,7 +57,7 @@ impl Template {
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Label(label) | Part::With { label, .. } => Some(label.as_str()),
-            Part::Text(_) | Part::Value => None,
+            Part::Text(_) | Part::Value(_) => None,
         })
     }
 
@@ -63,7 +68,8 @@ impl Template {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Label(label) => out.push_str(labels.get(label).map_or("", String::as_str)),
-                Part::Value => out.push_str(&value.to_string()),
+                Part::Value(None) => out.push_str(&humanize::plain(value)),
+                Part::Value(Some(function)) => out.push_str(&function.apply(value)),
                 Part::With { label, before, after } => {
                     if let Some(text) = labels.get(label).filter(|text| !text.is_empty()) {
                         out.extend([before.as_str(), text, after]);
@@ -92,8 +98,8 @@ fn parse(text: &str) -> Result<Vec<Part>, TemplateError> {
             parts.push(Part::Text(before.to_owned()));
         }
         rest = after;
-        if action == "$value" {
-            parts.push(Part::Value);
+        if let Some(value) = value_of(action) {
+            parts.push(value);
         } else if let Some(label) = label_of(action) {
             parts.push(Part::Label(label));
         } else if let Some(label) = action.strip_prefix("with ").and_then(|inner| label_of(inner.trim())) {
@@ -122,6 +128,17 @@ fn next_action(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> 
     Ok(Some((before, action.trim(), after)))
 }
 
+/// `$value`, perhaps piped through a function.
+fn value_of(action: &str) -> Option<Part> {
+    match action.split_once('|') {
+        None => (action == "$value").then_some(Part::Value(None)),
+        Some((value, function)) if value.trim() == "$value" => {
+            Humanize::from_name(function.trim()).map(|function| Part::Value(Some(function)))
+        }
+        Some(_) => None,
+    }
+}
+
 fn label_of(action: &str) -> Option<String> {
     let name = action.strip_prefix("$labels.")?;
     let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -143,6 +160,7 @@ mod tests {
             ("plain", "plain"),
             ("", ""),
             ("{{ $labels.bucket }}: {{$value}}.", "thanos: 3."),
+            ("{{ $value | humanizeDuration }}, {{$value|humanize}}", "3s, 3"),
             ("a{{ $labels.missing }}b", "ab"),
             ("x{{ with $labels.bucket }} of {{ . }}!{{ end }} y", "x of thanos! y"),
             ("x{{ with $labels.missing }} of {{ . }}{{ end }} y", "x y"),
@@ -158,7 +176,8 @@ mod tests {
         let with = || TemplateError::With { label: "a".to_owned() };
         for (text, expected) in [
             ("{{ $labels.a", TemplateError::Unclosed),
-            ("{{ $value | humanize }}", action("$value | humanize")),
+            ("{{ $value | toTime }}", action("$value | toTime")),
+            ("{{ $labels.a | humanize }}", action("$labels.a | humanize")),
             ("{{ $labels. }}", action("$labels.")),
             ("{{ end }}", action("end")),
             ("{{ with $labels.a }} b", with()),

@@ -2,7 +2,7 @@
 //! intervals follow humantime's, in which a year is 365.25 d and `M` a month: both are refused there, so that no
 //! duration means two things.
 
-use crate::model::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+pub(super) use crate::model::exact_duration_ms as format;
 
 /// What is said when a duration in Prometheus' grammar was expected.
 pub(super) const PROMETHEUS_EXPECTED: &str = "expected a duration such as 48h, 30d or 1h30m (units y w d h m s ms)";
@@ -19,22 +19,9 @@ pub(super) fn parse_interval(text: &str) -> Result<i64, &'static str> {
     i64::try_from(duration.as_millis()).ok().ok_or("expected a shorter duration")
 }
 
-/// Writes ms exactly, in Prometheus' grammar, days being the largest unit: `2d12h`.
-pub(super) fn format(ms: i64) -> String {
-    let mut rest = ms.max(0);
-    let mut parts = Vec::new();
-    for (unit, factor) in [("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)] {
-        if rest >= factor {
-            parts.push(format!("{}{unit}", rest / factor));
-        }
-        rest %= factor;
-    }
-    if parts.is_empty() { "0s".to_owned() } else { parts.concat() }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::model::parse_prometheus_duration;
+    use crate::model::{DAY_MS, HOUR_MS, parse_prometheus_duration};
 
     use super::*;
 

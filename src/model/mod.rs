@@ -64,7 +64,7 @@ pub use receiver::{
     AlertmanagerSettings, ClientSettings, HeartbeatSettings, Links, MailSecurity, MailSettings, NotifySettings,
     ReceiverKind, ReceiverSettings, SecretSource, SlackAccess, SlackSettings, WatchdogSettings, WebhookSettings,
 };
-pub use rules::{AlertSettings, Component, ComponentSettings, RuleSettings};
+pub use rules::{AlertSettings, Component, ComponentSettings, KnownAlert, KnownThreshold, RuleSettings};
 pub use scrub::{BucketScrub, Outlook, Prices, ScrubSettings, ScrubStatus};
 pub use selector::{MatchOp, Matcher, Selector};
 pub use service::{
@@ -73,7 +73,10 @@ pub use service::{
 };
 pub use size::parse_byte_size;
 pub use snapshot::{BlockSpan, BucketSummary, RequestCounts, Snapshot, StreamSummary, Timeline};
-pub use time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, format_duration_ms, parse_prometheus_duration};
+pub use time::{
+    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, TimestampMs, exact_duration_ms, format_duration_ms,
+    parse_prometheus_duration,
+};
 pub use transition::{AlertingChange, BucketTransition, FindingChange, FindingEnd, Transition};
 pub use verification::{Damage, Hashes, Level, Place, Problem, VERIFIER_VERSION, Verdict, Verification, Verified};
 pub use web::{ClientAuth, RateLimit, TlsVersion, WebSettings, WebSource, WebStamp, WebTls};

@@ -19,6 +19,8 @@ pub struct RuleSettings {
     pub components: Vec<ComponentSettings>,
     /// External labels that are labels of our metrics.
     pub stream_labels: Vec<String>,
+    /// Streams that have series of their own; no rule gives many more alerts than there are.
+    pub max_streams: usize,
     /// For annotations.
     pub links: Links,
 }
@@ -32,8 +34,20 @@ impl Default for RuleSettings {
             alerts: BTreeMap::new(),
             components: Vec::new(),
             stream_labels: Vec::new(),
+            max_streams: 1000,
             links: Links::default(),
         }
+    }
+}
+
+impl RuleSettings {
+    /// The labels `job` of a component that the configuration names.
+    pub fn jobs(&self, component: Component) -> Vec<&str> {
+        let named = self.components.iter().filter(|named| named.component == component);
+        let mut jobs: Vec<&str> = named.map(|named| named.job.as_str()).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
     }
 }
 
@@ -106,6 +120,22 @@ impl Component {
         }
     }
 
+    /// The label `job` that it usually has, and the one in the tests of the rules.
+    pub const fn usual_job(self) -> &'static str {
+        match self {
+            Self::Own => "blockwarden",
+            Self::Prometheus => "prometheus",
+            Self::Sidecar => "thanos-sidecar",
+            Self::Compactor => "thanos-compact",
+            Self::Store => "thanos-store",
+            Self::Query => "thanos-query",
+            Self::Receive => "thanos-receive",
+            Self::Ruler => "thanos-rule",
+            Self::Replicate => "thanos-bucket-replicate",
+            Self::Backup => "backup",
+        }
+    }
+
     /// By its word.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|component| component.name() == name)
@@ -119,4 +149,30 @@ pub struct ComponentSettings {
     pub component: Component,
     /// The label `job` under which Prometheus scrapes it.
     pub job: String,
+}
+
+/// An alert that there is, as far as the configuration has to know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownAlert {
+    /// Id in the catalogue.
+    pub id: String,
+    /// It is about the findings of a check, whose thresholds are the check's own.
+    pub is_check: bool,
+    /// `for`, as it is where nothing is set.
+    pub hold: String,
+    /// `keep_firing_for`, as it is where nothing is set.
+    pub keep: String,
+    /// What may be set.
+    pub thresholds: Vec<KnownThreshold>,
+}
+
+/// A number in the rule of an alert that is PromQL alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownThreshold {
+    /// The key in the configuration.
+    pub name: String,
+    /// Where nothing is set.
+    pub default: f64,
+    /// One sentence.
+    pub help: String,
 }

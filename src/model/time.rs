@@ -116,9 +116,32 @@ pub fn format_duration_ms(ms: i64) -> String {
     if parts.is_empty() { "0s".to_owned() } else { format!("{sign}{}", parts.concat()) }
 }
 
+/// Writes ms in Prometheus' grammar, to the last one: `1h30m`, `26d3h1ms`. Negative ones count as zero.
+pub fn exact_duration_ms(ms: i64) -> String {
+    let mut rest = ms.max(0);
+    let mut text = String::new();
+    for (unit, factor) in UNITS.iter().skip(2) {
+        let count = rest / factor;
+        rest %= factor;
+        if count > 0 {
+            text.extend([&*count.to_string(), *unit]);
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_durations_are_read_as_what_they_were() {
+        for (ms, text) in [(0, "0s"), (90 * MINUTE_MS, "1h30m"), (15 * DAY_MS, "15d"), (-5, "0s"), (3_600_001, "1h1ms")]
+        {
+            assert_eq!(exact_duration_ms(ms), text);
+            assert_eq!(parse_prometheus_duration(text), Some(ms.max(0)));
+        }
+    }
 
     #[test]
     fn durations_follow_prometheus_grammar() {

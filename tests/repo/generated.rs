@@ -33,7 +33,7 @@ fn expected_runbooks() -> BTreeMap<String, String> {
     let mut expected: BTreeMap<String, String> = catalogue
         .entries()
         .map(|entry| {
-            let check = checks::ALL.iter().copied().find(|check| check.id == entry.check);
+            let check = checks::ALL.iter().copied().find(|check| Some(check.id) == entry.check_id());
             (format!("{FOLDER}/{}.md", entry.id), catalogue::runbook(entry, check))
         })
         .collect();
