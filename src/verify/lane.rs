@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::memory::{Extra, Share};
+use super::openers::Openers;
 use super::source::{Failure, Pace, Source};
 
 /// So many bytes are handed out at once. What an index says of chunks takes more memory than the index itself, and it is
@@ -48,7 +49,16 @@ impl Lane {
     }
 
     /// Asks for what comes up to `end`, as far ahead as there is memory.
-    pub(super) fn ask(&mut self, end: u64, source: &Arc<Source>, pace: Pace, share: &Share) {
+    pub(super) fn ask(&mut self, end: u64, source: &Arc<Source>, pace: Pace, share: &Share, openers: &mut Openers) {
+        if self.asked.is_empty()
+            && self.rest.is_empty()
+            && self.asked_to < end
+            && let Some((to, coming)) = openers.begin(&self.object, &(self.asked_to..end))
+        {
+            self.asked_to = to;
+            let reading = AbortOnDropHandle::new(tokio::spawn(coming));
+            self.asked.push_back(Asked { reading, extra: None });
+        }
         while self.asked_to < end && self.asked.len() < pace.ahead {
             let range = self.asked_to..end.min(self.asked_to.saturating_add(pace.piece));
             let bytes = range.end.saturating_sub(range.start);

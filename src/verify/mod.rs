@@ -4,6 +4,7 @@
 mod budget;
 mod lane;
 mod memory;
+mod openers;
 mod pool;
 mod reading;
 pub mod scrub;
@@ -290,8 +291,8 @@ enum Unread {
 
 async fn read_once(reading: &Reading<'_>, plan: BlockPlan) -> Result<BlockReport, Unread> {
     let longest = plan.objects.iter().map(|(_, size)| *size).max().unwrap_or(0);
-    let verifier = BlockVerifier::new(plan).map_err(|missing| Unread::Lacks(missing.to_string()))?;
-    reading.run(verifier, longest).await.map_err(Unread::Failed)
+    let verifier = BlockVerifier::new(plan.clone()).map_err(|missing| Unread::Lacks(missing.to_string()))?;
+    reading.run(&plan, verifier, longest).await.map_err(Unread::Failed)
 }
 
 /// Bytes that one reading takes, as far as the listing tells.

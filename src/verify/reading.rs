@@ -13,9 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Watcher;
 use super::lane::{Lane, Piece};
 use super::memory::{Extra, Memory, Share};
+use super::openers::{Coming, Openers};
 use super::pool::{Broken, Pool};
 use super::source::{Failure, Pace, Source};
-use crate::tsdb::block::{BlockReport, BlockVerifier, ChunkDone, ChunkWork, Hold, Step};
+use crate::tsdb::block::{BlockPlan, BlockReport, BlockVerifier, ChunkDone, ChunkWork, Hold, Step};
 
 /// Places at which a verifier reads at once: the index from the front, and its tables at the end.
 const LANES: u64 = 2;
@@ -50,9 +51,16 @@ type Working = AbortOnDropHandle<Result<(ChunkDone, u64), Failure>>;
 
 impl Reading<'_> {
     /// Reads what `verifier` needs; no object has more than `longest` bytes.
-    pub(super) async fn run(&self, mut verifier: BlockVerifier, longest: u64) -> Result<BlockReport, Failure> {
+    pub(super) async fn run(
+        &self,
+        plan: &BlockPlan,
+        mut verifier: BlockVerifier,
+        longest: u64,
+    ) -> Result<BlockReport, Failure> {
         let piece = longest.min(self.pace.piece);
-        let share = self.memory.share(piece.saturating_mul(LANES), self.pace.unit()).await.ok_or_else(closed)?;
+        let reading = piece.saturating_mul(LANES).saturating_add(Openers::beyond_share(self.pace).min(piece));
+        let share = self.memory.share(reading, self.pace.unit()).await.ok_or_else(closed)?;
+        let mut openers = Openers::ask(plan, self.source, self.pace, &share);
         let mut lanes: BTreeMap<usize, Lane> = BTreeMap::new();
         let mut working: FuturesUnordered<Working> = FuturesUnordered::new();
         let mut done = Vec::new();
@@ -64,7 +72,8 @@ impl Reading<'_> {
             (verifier, works, next) = advanced.map_err(broken)?;
             for work in works {
                 let extra = self.memory_for(&work, &share, &mut working, &mut done).await?;
-                working.push(self.begin(work, extra));
+                let begun = openers.whole(&work.object, &work.range);
+                working.push(self.begin(work, extra, begun));
             }
             match next {
                 Next::Bytes { lane, object, range } => {
@@ -73,7 +82,7 @@ impl Reading<'_> {
                     if !lane.is_at(&object, range.start) {
                         *lane = Lane::new(object, range.start);
                     }
-                    lane.ask(range.end, self.source, self.pace, &share);
+                    lane.ask(range.end, self.source, self.pace, &share, &mut openers);
                     let piece = loop {
                         tokio::select! {
                             piece = lane.next(&range) => break piece?,
@@ -118,11 +127,15 @@ impl Reading<'_> {
         }
     }
 
-    fn begin(&self, work: ChunkWork, extra: Extra) -> Working {
+    /// Begins a unit of work, whose bytes may be on their way already.
+    fn begin(&self, work: ChunkWork, extra: Extra, begun: Option<Coming>) -> Working {
         let (source, pool) = (Arc::clone(self.source), self.pool.clone());
         AbortOnDropHandle::new(tokio::spawn(async move {
             let length = work.range.end.saturating_sub(work.range.start);
-            let bytes = source.read(&work.object, work.range.clone()).await?;
+            let bytes = match begun {
+                Some(coming) => coming.await?,
+                None => source.read(&work.object, work.range.clone()).await?,
+            };
             let done = pool.run(move || work.run(bytes, Hold::new(extra))).await.map_err(broken)?;
             Ok((done, length))
         }))

@@ -44,6 +44,8 @@ pub(super) struct Pace {
     pub(super) piece: u64,
     /// Requests under way for one place at which a block is read.
     pub(super) ahead: usize,
+    /// What a block begins with is asked for at once: where an answer takes long.
+    pub(super) opens: bool,
 }
 
 impl Pace {
@@ -56,8 +58,8 @@ impl Pace {
     /// network that the time to an answer is not most of it.
     pub(super) const fn of(provider: Provider) -> Self {
         match provider {
-            Provider::Filesystem => Self { piece: 1 << 20, ahead: 2 },
-            Provider::S3 | Provider::Gcs | Provider::Azure => Self { piece: 8 << 20, ahead: 4 },
+            Provider::Filesystem => Self { piece: 1 << 20, ahead: 2, opens: false },
+            Provider::S3 | Provider::Gcs | Provider::Azure => Self { piece: 8 << 20, ahead: 4, opens: true },
         }
     }
 }

@@ -95,6 +95,11 @@ impl Fake {
         }
     }
 
+    /// The same at the other end of a network, where what a block begins with is asked for at once.
+    fn far(self) -> Self {
+        Self { provider: Provider::S3, ..self }
+    }
+
     fn error(kind: ErrorKind, key: &str) -> BucketError {
         BucketError { kind, message: format!("cannot read `{key}`: {kind:?}"), hint: Some("look".to_owned()) }
     }
@@ -253,9 +258,15 @@ impl Watcher for Counting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_blocks_are_read_whole_and_found_sound() {
-    let verifier = Verifier::new(&settings()).unwrap();
-    for folder in fixtures() {
+    // in pieces of 1 KiB, and with all that a block begins with in one
+    let verifiers = [settings(), Settings { threads: 2, ..Settings::default() }];
+    let verifiers = verifiers.map(|settings| Verifier::new(&settings).unwrap());
+    for (folder, (verifier, far)) in fixtures().into_iter().flat_map(|folder| {
+        let ways = [(&verifiers[0], false), (&verifiers[0], true), (&verifiers[1], true)];
+        ways.map(|way| (folder.clone(), way))
+    }) {
         let bucket = Fake::new(|_, _, _| Reply::Serve);
+        let bucket = if far { bucket.far() } else { bucket };
         let block = put(&bucket, &folder);
         let bucket: Arc<dyn Bucket> = Arc::new(bucket);
         let mut kept = Hashes::new();
@@ -353,10 +364,11 @@ async fn only_what_is_wrong_twice_is_corrupt() {
             if hit && seen.fetch_add(1, Ordering::SeqCst) < upto { Reply::Flip(at) } else { Reply::Serve }
         }
     };
-    for level in [Level::Checksum, Level::Full] {
+    for (level, far) in [(Level::Checksum, false), (Level::Full, false), (Level::Full, true)] {
         for (times, verdict) in [(0, Verdict::Ok), (1, Verdict::Suspect), (2, Verdict::Corrupt)] {
             let seen = Arc::new(AtomicU64::new(0));
-            let (outcome, _) = verify(Fake::new(flips(times, Arc::clone(&seen))), &folder, level).await;
+            let bucket = Fake::new(flips(times, Arc::clone(&seen)));
+            let (outcome, _) = verify(if far { bucket.far() } else { bucket }, &folder, level).await;
             let verification = outcome.verification;
             assert_eq!(verification.verdict, verdict, "{verification:?}");
             assert_eq!(
@@ -423,8 +435,11 @@ async fn a_stop_ends_it_within_a_buffer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_bounded_over_all_blocks() {
     let folders = fixtures();
-    for (memory, in_flight) in [(8 << 10, 64), (16 << 10, 64), (64 << 10, 2)] {
+    for (memory, in_flight, far) in
+        [(8 << 10, 64, false), (16 << 10, 64, false), (64 << 10, 2, false), (16 << 10, 64, true), (256 << 10, 8, true)]
+    {
         let bucket = Fake::new(|_, _, _| Reply::Serve);
+        let bucket = if far { bucket.far() } else { bucket };
         let blocks: Vec<BlockView> = folders.iter().map(|folder| put(&bucket, folder)).collect();
         let bucket = Arc::new(bucket);
         let settings =
@@ -442,6 +457,30 @@ async fn memory_is_bounded_over_all_blocks() {
         assert!(most <= memory + longest, "{most} of {memory} bytes, and one unit of {longest} beyond");
         assert!(most >= memory / 8, "what there is is used: {most} of {memory} bytes");
     }
+}
+
+#[tokio::test]
+async fn what_a_block_begins_with_is_asked_for_at_once() {
+    let (folder, _) = fixture();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&order);
+    let bucket = Fake::new(move |_, key, range| {
+        let name = key.split_once('/').unwrap().1.to_owned();
+        asked.lock().unwrap().push((name, range.start));
+        Reply::Serve
+    });
+    let bucket = bucket.far();
+    let block = put(&bucket, &folder);
+    let bucket = Arc::new(bucket);
+    let verifier = Verifier::new(&Settings { threads: 2, ..Settings::default() }).unwrap();
+    let task = Task::new(as_bucket(&bucket), &block, Level::Full, Hashes::new());
+    let outcome = verifier.verify(task, &(), &CancellationToken::new(), || TimestampMs(7)).await.unwrap();
+    assert_eq!(outcome.verification.verdict, Verdict::Ok);
+    let mut order = order.lock().unwrap().clone();
+    order.sort();
+    // each object once: nothing is asked for ahead and then again
+    let objects: Vec<(String, u64)> = block.objects.iter().map(|object| (object.name.to_string(), 0)).collect();
+    assert_eq!(order, objects);
 }
 
 #[tokio::test(start_paused = true)]
