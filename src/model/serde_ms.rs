@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::TimestampMs;
 
 /// For `#[serde(with = "serde_ms")]`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 pub(super) fn serialize<S: Serializer>(time: &TimestampMs, serializer: S) -> Result<S::Ok, S::Error> {
     time.0.serialize(serializer)
 }
