@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use blockwarden::ledger::{Access, Ledger};
 use blockwarden::model::{
-    BlockChange, BlockView, BucketTransition, BucketView, EndReason, Finding, FindingChange, FindingEnd, ForeignKeys,
-    Interner, Listing, Marks, MetaState, ObjectView, Provider, RequestCounts, Severity, Subject, TimestampMs,
-    Transition,
+    Alert, AlertContent, AlertingChange, BlockChange, BlockView, BucketTransition, BucketView, DAY_MS, EndReason,
+    Finding, FindingChange, FindingEnd, ForeignKeys, Interner, Listing, Marks, MetaState, NOTIFICATION_VERSION, News,
+    Notification, NotifiedAlert, ObjectView, OutboxRow, OutboxState, Phase, Provider, Reason, RequestCounts, Severity,
+    Subject, TimestampMs, Transition,
 };
 use ulid::Ulid;
 
@@ -73,6 +74,10 @@ fn look(path: &Path, reported: i64) -> i64 {
         assert!(loaded.known.blocks.values().all(|block| block.baseline.len() == 3));
         assert_eq!(loaded.past.blocks.len(), usize::try_from(newest * BLOCKS).unwrap());
         assert!(loaded.past.findings.keys().eq([&finding(newest).fingerprint()]));
+        // the alert of the finding, and every notification up to it
+        assert_eq!(ledger.load_alerting().unwrap().alerts, [alert(newest)]);
+        let waiting = ledger.outbox().unwrap().waiting().unwrap();
+        assert!(waiting.into_iter().eq((1..=newest).map(notification)));
     }
     drop(ledger);
     let connection = rusqlite::Connection::open(path).unwrap();
@@ -142,7 +147,68 @@ fn step(number: i64) -> (BucketView, Transition) {
         let fingerprint = finding(number - 1).fingerprint();
         findings.push(FindingChange::Ended { bucket: bucket.clone(), fingerprint, end: FindingEnd::Resolved });
     }
-    (view, Transition { at, buckets: BTreeMap::from([(bucket, changes)]), findings, ..Transition::default() })
+    let alerting = AlertingChange {
+        alerts: vec![alert(number)],
+        forgotten: vec![finding(number - 1).fingerprint()],
+        outbox: vec![notification(number)],
+        ..AlertingChange::default()
+    };
+    let buckets = BTreeMap::from([(bucket, changes)]);
+    (view, Transition { at, buckets, findings, alerting, ..Transition::default() })
+}
+
+fn alert(number: i64) -> Alert {
+    let finding = finding(number);
+    Alert {
+        fingerprint: finding.fingerprint(),
+        id: finding.check.to_owned(),
+        name: "BlockwardenCoverageGap".to_owned(),
+        content: AlertContent::from(&finding),
+        phase: Phase::Firing,
+        since: TimestampMs(number),
+        fired_at: Some(TimestampMs(number)),
+        healed_at: None,
+        end: None,
+        ended_at: None,
+        unknown_since: None,
+        edges: Vec::new(),
+        flapping_since: None,
+    }
+}
+
+fn notification(number: i64) -> OutboxRow {
+    let at = TimestampMs(number);
+    OutboxRow {
+        id: format!("{number:016x}"),
+        receiver: "chat".to_owned(),
+        recipient: String::new(),
+        lane: "thanos".to_owned(),
+        created: at,
+        not_before: at,
+        deadline: at.plus(DAY_MS),
+        attempts: 0,
+        state: OutboxState::Pending,
+        uncertain: false,
+        plain: false,
+        error: None,
+        instead_of: None,
+        notification: Notification {
+            version: NOTIFICATION_VERSION,
+            reason: Reason::First,
+            at,
+            receiver: "chat".to_owned(),
+            group_key: "thanos".to_owned(),
+            group: BTreeMap::new(),
+            incident: format!("{number:016x}"),
+            began: at,
+            ended: None,
+            alerts: vec![NotifiedAlert { alert: alert(number), news: Some(News::Fired) }],
+            more: 0,
+            repeat_ms: None,
+            parts: Vec::new(),
+            text: None,
+        },
+    }
 }
 
 fn finding(number: i64) -> Finding {

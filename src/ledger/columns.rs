@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use ulid::Ulid;
 
 use crate::model::{
-    EndReason, Interval, Level, MetaProblemKind, Provider, Resolution, Severity, TimestampMs, Verdict, parse_ulid,
+    EndReason, FailureClass, FindingEnd, Interval, Level, MetaProblemKind, OutboxState, Phase, Provider, Resolution,
+    Severity, TimestampMs, Verdict, parse_ulid,
 };
 
 /// A column whose content we never write.
@@ -118,6 +119,28 @@ pub(super) fn end_reason(row: &Row<'_>, idx: usize) -> rusqlite::Result<EndReaso
     const ALL: [EndReason; 5] =
         [EndReason::Superseded, EndReason::Expired, EndReason::Marked, EndReason::Partial, EndReason::Vanished];
     required(row, idx, "reason", |name| ALL.into_iter().find(|reason| reason.name() == name))
+}
+
+pub(super) fn optional_finding_end(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<FindingEnd>> {
+    const ALL: [FindingEnd; 5] =
+        [FindingEnd::Resolved, FindingEnd::Expired, FindingEnd::Retired, FindingEnd::Unwatched, FindingEnd::Lost];
+    optional(row, idx, "end", |name| ALL.into_iter().find(|end| end.name() == name))
+}
+
+pub(super) fn outbox_state(row: &Row<'_>, idx: usize) -> rusqlite::Result<OutboxState> {
+    required(row, idx, "state", |name| OutboxState::ALL.into_iter().find(|state| state.name() == name))
+}
+
+pub(super) fn optional_failure_class(row: &Row<'_>, idx: usize) -> rusqlite::Result<Option<FailureClass>> {
+    optional(row, idx, "class", |name| FailureClass::ALL.into_iter().find(|class| class.name() == name))
+}
+
+pub(super) const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "pending",
+        Phase::Firing => "firing",
+        Phase::Ended => "ended",
+    }
 }
 
 pub(super) fn level(row: &Row<'_>, idx: usize) -> rusqlite::Result<Level> {

@@ -9,7 +9,7 @@ use ulid::Ulid;
 use super::as_of::META;
 use super::metas::{MetaIds, Metas};
 use super::rows::{Names, ObjectTable, delete_objects, insert_objects, load_objects, write_marks};
-use super::{Access, Ledger, LedgerError, columns, findings, prune};
+use super::{Ledger, LedgerError, alerting, columns, findings, prune};
 use crate::model::{
     BlockChange, BlockView, BucketTransition, BucketView, EndReason, FindingChange, FindingEnd, Interner, Lineage,
     Listing, MetaState, Resolution, TimestampMs, Transition,
@@ -30,13 +30,12 @@ impl From<rusqlite::Error> for Stop {
 impl Ledger {
     /// Keeps what was seen and what was judged of it, whole or not at all. `views` are those that the judgement rests
     /// on, each with its bucket's key: blocks, objects and marks come from those with a complete listing, ends,
-    /// findings and all else from the transition. To commit the same again changes nothing.
+    /// findings and all else from the transition. To commit the same again changes nothing: a notification that is
+    /// already in the outbox stays as it is there.
     pub fn commit(&mut self, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), LedgerError> {
-        if self.access == Access::Read {
-            return Err(LedgerError::ReadOnly { path: self.path.clone() });
-        }
-        self.is_in_place()?;
-        let written = write(&mut self.connection, views, transition);
+        self.is_writable()?;
+        let keeps_outbox = self.keeps_outbox();
+        let written = write(&mut self.connection, views, transition, keeps_outbox);
         written.map_err(|stop| match stop {
             Stop::Sqlite(source) => LedgerError::from_sqlite(&self.path, "write to", source),
             Stop::UnknownBucket(bucket) => {
@@ -70,7 +69,12 @@ impl Ledger {
     }
 }
 
-fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), Stop> {
+fn write(
+    connection: &mut Connection,
+    views: &[(&str, &BucketView)],
+    transition: &Transition,
+    keeps_outbox: bool,
+) -> Result<(), Stop> {
     // the lock is taken at once, so that the commit never fails midway because another connection was faster
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut buckets: BTreeMap<Arc<str>, i64> = BTreeMap::new();
@@ -115,6 +119,8 @@ fn write(connection: &mut Connection, views: &[(&str, &BucketView)], transition:
             }
         }
     }
+    alerting::write(&transaction, &transition.alerting, keeps_outbox)?;
+    prune::prune_notifications(&transaction, transition.at)?;
     transaction.commit()?;
     Ok(())
 }

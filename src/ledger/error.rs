@@ -50,6 +50,12 @@ pub enum LedgerError {
         /// The file.
         path: PathBuf,
     },
+    /// The ledger that this outbox belongs to was given up.
+    #[error("the ledger `{}` is no longer in use by this process", path.display())]
+    Released {
+        /// The file.
+        path: PathBuf,
+    },
     /// Written by a later version of this program.
     #[error(
         "the ledger `{}` has schema {found} and this version knows up to {supported}: use the newer version, or another file",

@@ -12,10 +12,11 @@
 //! - **Growth is bounded.** Ended blocks are kept whole for [`DETAIL_MS`], so that any moment since then can be judged
 //!   again ([`Ledger::as_of`]); after that without their objects, files and verifications, for the statistics; after [`ENDED_MS`] not
 //!   at all, unless they ended unexplained. Ended findings go after [`ENDED_MS`], records of passes after
-//!   [`DETAIL_MS`]. Streams and changes of retention are kept: they are few.
+//!   [`DETAIL_MS`]. Streams and changes of retention are kept: they are few. Of notifications see [`Outbox`].
 //!
 //! Every call blocks. No secret gets here: neither key nor name of a bucket holds one.
 
+mod alerting;
 mod as_of;
 mod columns;
 mod commit;
@@ -24,6 +25,8 @@ mod findings;
 mod lease;
 mod load;
 mod metas;
+mod outbox;
+mod outbox_rows;
 mod prune;
 mod rows;
 mod schema;
@@ -32,14 +35,17 @@ mod tests;
 mod verifications;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+pub use alerting::AlertingPast;
 pub use as_of::AsOf;
 pub use error::LedgerError;
 pub use load::Loaded;
-pub use prune::{DETAIL_MS, ENDED_MS};
+pub use outbox::{Outbox, ReceiverRecord, Unsent};
+pub use prune::{DEAD_MS, DETAIL_MS, ENDED_MS, SENT_MS};
 pub use verifications::{Kept, ToKeep};
 
 use crate::model::TimestampMs;
@@ -64,7 +70,8 @@ pub struct Ledger {
     access: Access,
     /// Of the file, where there is one.
     identity: Option<(u64, u64)>,
-    _lease: Option<Lease>,
+    /// Held for as long as the ledger lives; its outboxes only borrow it.
+    lease: Option<Arc<Lease>>,
 }
 
 /// A bucket that the ledger knows.
@@ -168,7 +175,7 @@ impl Ledger {
         }
         connection.set_prepared_statement_cache_capacity(64);
         let identity = lease.is_some().then(|| identity(path)).flatten();
-        Ok(Self { connection, path: path.to_owned(), access, identity, _lease: lease })
+        Ok(Self { connection, path: path.to_owned(), access, identity, lease: lease.map(Arc::new) })
     }
 
     /// Looks through the whole file for damage. Reads every page.
@@ -189,6 +196,14 @@ impl Ledger {
             now if now == self.identity => Ok(()),
             _ => Err(LedgerError::Displaced { path: self.path.clone() }),
         }
+    }
+
+    /// Commits are possible, as far as can be told before one.
+    fn is_writable(&self) -> Result<(), LedgerError> {
+        if self.access == Access::Read {
+            return Err(LedgerError::ReadOnly { path: self.path.clone() });
+        }
+        self.is_in_place()
     }
 
     /// Whether commits are possible.

@@ -11,6 +11,25 @@ pub const DETAIL_MS: i64 = 35 * DAY_MS;
 /// For how long after their end blocks and findings are kept at all, in ms.
 pub const ENDED_MS: i64 = 400 * DAY_MS;
 
+/// For how long notifications that arrived are kept, in ms: who was told what of an incident of the last week.
+pub const SENT_MS: i64 = 7 * DAY_MS;
+
+/// For how long notifications that were given up are kept, in ms, so that they can be sent again; and for how long it
+/// is remembered what the messages of an incident belong to.
+pub const DEAD_MS: i64 = 30 * DAY_MS;
+
+/// Prunes what is settled of the outbox. Costs what there is to prune.
+pub(super) fn prune_notifications(connection: &Connection, now: TimestampMs) -> rusqlite::Result<()> {
+    for (statement, age) in [
+        ("DELETE FROM outbox WHERE state IN ('sent', 'coalesced') AND settled_at <= ?1", SENT_MS),
+        ("DELETE FROM outbox WHERE state = 'dead' AND settled_at <= ?1", DEAD_MS),
+        ("DELETE FROM threads WHERE used_at <= ?1", DEAD_MS),
+    ] {
+        connection.prepare_cached(statement)?.execute([now.minus(age).0])?;
+    }
+    Ok(())
+}
+
 /// Prunes one bucket. Costs what there is to prune: each statement walks an index from where the last one stopped.
 pub(super) fn prune(connection: &Connection, bucket: i64, now: TimestampMs) -> rusqlite::Result<()> {
     let detail = now.minus(DETAIL_MS).0;

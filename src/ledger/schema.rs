@@ -7,7 +7,8 @@ pub(super) const APPLICATION_ID: i64 = 0x4257_646e;
 
 /// One script per version, oldest first; a released script is never changed. For each there is a file that the version
 /// before it wrote, in `tests/fixtures/ledger`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
 /// The version that this program reads and writes.
 pub(super) fn newest() -> i64 {

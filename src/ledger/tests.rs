@@ -1,7 +1,9 @@
 //! What goes in comes out: commits, what is loaded after them, earlier moments, and files that are no sound ledger.
 
+mod alerting;
 mod earlier;
 mod files;
+mod outbox;
 mod verifications;
 
 use std::collections::BTreeMap;

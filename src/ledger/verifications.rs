@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use super::load::BucketRow;
 use super::rows::Names;
-use super::{Access, Ledger, LedgerError, columns};
+use super::{Ledger, LedgerError, columns};
 use crate::model::{Hashes, Interner, Problem, TimestampMs, Verification, Verified};
 
 /// A verification that is to be kept.
@@ -48,10 +48,7 @@ impl Ledger {
 
     /// Keeps several verifications in one transaction, whole or not at all.
     pub fn commit_verifications(&mut self, all: &[ToKeep<'_>]) -> Result<Vec<Option<Kept>>, LedgerError> {
-        if self.access == Access::Read {
-            return Err(LedgerError::ReadOnly { path: self.path.clone() });
-        }
-        self.is_in_place()?;
+        self.is_writable()?;
         write(&mut self.connection, all).map_err(|source| LedgerError::from_sqlite(&self.path, "write to", source))
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Alert, Phase, Severity, TimestampMs, serde_ms};
 
@@ -242,4 +243,19 @@ pub struct OutboxRow {
     pub instead_of: Option<String>,
     /// What is told.
     pub notification: Notification,
+}
+
+impl OutboxRow {
+    /// An id for a row that is made of others, or of anything that is told once: the same parts give the same id, so
+    /// that to make it again after a crash makes no second one.
+    pub fn derived_id(parts: &[&str]) -> String {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // a length before each part, so that no two run together
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let head = hash.finalize().iter().take(8).fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+        format!("{head:016x}")
+    }
 }

@@ -190,6 +190,7 @@ fn a_full_disk_takes_nothing_back_and_loses_nothing() {
 const FIXTURES: &[(&str, &[u8])] = &[
     ("v1.db", include_bytes!("../../../tests/fixtures/ledger/v1.db")),
     ("v2.db", include_bytes!("../../../tests/fixtures/ledger/v2.db")),
+    ("v3.db", include_bytes!("../../../tests/fixtures/ledger/v3.db")),
 ];
 
 #[test]
@@ -209,6 +210,13 @@ fn ledgers_of_every_version_are_migrated() {
         let expected = (*name != "v1.db").then(|| (ulid(1), verifications::verification(T0, Verdict::Ok)));
         assert_eq!(verified, expected.into_iter().collect(), "{name}");
         assert_eq!(ledger.baseline(KEY, ulid(1)).unwrap().len(), verified.len(), "{name}");
+        // since version 3
+        let is_v3 = !["v1.db", "v2.db"].contains(name);
+        let (past, waiting) = if is_v3 { alerting::remembered() } else { Default::default() };
+        assert_eq!(ledger.load_alerting().unwrap(), past, "{name}");
+        let outbox = ledger.outbox().unwrap();
+        assert_eq!(outbox.waiting().unwrap(), waiting, "{name}");
+        assert_eq!(outbox.receiver_statuses().unwrap().len(), usize::from(is_v3), "{name}");
         let check: String = ledger.connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
         assert_eq!(check, "ok", "{name}");
     }
