@@ -171,6 +171,7 @@ fn alert(number: i64) -> Alert {
         end: None,
         ended_at: None,
         unknown_since: None,
+        frozen_ms: 0,
         edges: Vec::new(),
         flapping_since: None,
     }

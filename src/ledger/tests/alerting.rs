@@ -1,5 +1,7 @@
 //! What is remembered of alerts, groups, silences, and of notifications that were decided.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::model::{
     Alert, AlertContent, AlertingChange, Group, NOTIFICATION_VERSION, News, Notification, NotifiedAlert, OutboxRow,
@@ -31,6 +33,7 @@ pub(super) fn alert(fingerprint: &str, phase: Phase) -> Alert {
         end: Some(FindingEnd::Expired),
         ended_at: (phase == Phase::Ended).then(|| T0.plus(3)),
         unknown_since: Some(T0.plus(4)),
+        frozen_ms: 0,
         edges: vec![T0, T0.plus(2)],
         flapping_since: Some(T0.plus(5)),
     }
@@ -42,8 +45,10 @@ pub(super) fn group(receiver: &str, key: &str) -> Group {
         key: key.to_owned(),
         labels: BTreeMap::from([("bucket".to_owned(), "thanos".to_owned())]),
         incident: "00000000000000ab".to_owned(),
+        began: None,
         news_since: Some(T0),
         told_at: None,
+        waiting: BTreeSet::new(),
         told: BTreeMap::from([("f1".to_owned(), Told { severity: Severity::Warning, flapping: true })]),
     }
 }
