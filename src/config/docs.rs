@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::yaml::{Effect, Key, Kind, Table};
-use super::{buckets, checks, main_file, objstore, policy, scrub, service, web};
+use super::{buckets, checks, main_file, notify, objstore, policy, scrub, service, web};
 use crate::checks::{ALL, Check};
 
 const HEAD: &str = "\
@@ -36,6 +36,26 @@ streams:
 - *matchers*: external labels as in PromQL, in quotes: `'{cluster=\"eu1\", replica=~\"a|b\"}'`. `'{}'` selects every stream.
 - Anchors, aliases and merge keys (`<<`) may be used. Null counts as absent.
 ";
+
+const NOTIFY_HEAD: &str = r#"
+# Who is told
+
+```yaml
+notify:
+  links: {page: "https://blockwarden.example.com", dashboard: "https://grafana.example.com/d/{uid}?var-bucket={bucket}&from={from}&to={to}"}
+  receivers:
+    - {name: oncall, type: slack, token_file: slack-token, channel: C0123456789, fallback: ops}
+    - {name: ops, type: mail, to: [ops@example.com], from: "Blockwarden <blockwarden@example.com>", smarthost: "mail.example.com:587", username: blockwarden, password_file: mail-password}
+  routes:
+    - {name: at once, match: '{severity="critical"}', receivers: [oncall, ops]}
+    - {name: in office hours, receivers: [ops], mute: [nights, weekends]}
+  mute_times:
+    - {name: nights, hours: "18:00-08:00", time_zone: Europe/Berlin}
+    - {name: weekends, days: ["saturday:sunday"], time_zone: Europe/Berlin}
+```
+
+`blockwarden config check --online` asks each receiver whether it would take a message, `blockwarden notify-test` sends one, and `blockwarden alerts route '{severity="critical"}'` says who would be told of an alert, and why. Without `notify` nobody is told anything; Prometheus and Alertmanager can be, by the rules that `blockwarden rules` writes.
+"#;
 
 const WEB_HEAD: &str = "
 # The exporter toolkit's web configuration
@@ -85,6 +105,11 @@ fn render(all: &[&Check]) -> String {
         section(&mut text, title, lead, table);
     }
     check_sections(&mut text, all);
+    text.push_str(NOTIFY_HEAD);
+    section(&mut text, "`notify`", "", &notify::TABLE);
+    for (title, lead, table) in notify::TABLES {
+        section(&mut text, title, lead, table);
+    }
     text.push_str("\n# Thanos' `objstore.config`\n\n");
     text.push_str(
         "Read as Thanos reads it, so that an existing secret can be mounted as it is. \

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::buckets::{self, Defaults};
 use super::yaml::{self, Key, Kind, Node, Reading, Table};
-use super::{Loader, WebOptions, checks, policy, scrub, service};
+use super::{Loader, WebOptions, checks, notify, policy, scrub, service};
+use crate::alerting::AlertingPolicy;
 use crate::checks::{BucketPolicy, Policy};
-use crate::model::{BucketSettings, MetricsSettings};
+use crate::model::{BucketSettings, MetricsSettings, NotifySettings};
 
 const LATER: &str = "not supported by this version";
 const ANY: Kind = Kind::Other("anything");
@@ -43,7 +44,7 @@ pub(super) const TABLE: Table = Table {
         Key::refused("endpoints", ANY, LATER),
         Key::refused("deviation", ANY, LATER),
         Key::refused("backups", ANY, LATER),
-        Key::refused("notify", ANY, LATER),
+        Key::new("notify", Kind::Section(&notify::TABLE), "", "Who `watch` tells what, when and how."),
         Key::new(
             "scrub",
             Kind::Section(&scrub::TABLE),
@@ -69,6 +70,10 @@ pub(super) struct Main {
     pub(super) metrics: MetricsSettings,
     /// `web`
     pub(super) web: WebOptions,
+    /// `notify`, as far as it decides.
+    pub(super) alerting: AlertingPolicy,
+    /// `notify`, as far as it is done.
+    pub(super) notify: NotifySettings,
 }
 
 /// Lowers the file. Without `with_buckets` its `buckets` are looked through for mistakes and otherwise ignored.
@@ -104,5 +109,6 @@ pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node:
     };
     let metrics = service::metrics(top.section("metrics"), loader.mistakes);
     let web = service::web(top.section("web"), path, loader.mistakes);
-    Main { buckets, defaults, policy, metrics, web }
+    let (alerting, notify) = notify::lower(top.section("notify"), path, loader.mistakes);
+    Main { buckets, defaults, policy, metrics, web, alerting, notify }
 }

@@ -11,6 +11,7 @@ mod duration;
 mod files;
 mod main_file;
 mod mistake;
+mod notify;
 mod objstore;
 mod policy;
 mod scrub;
@@ -30,8 +31,9 @@ pub use mistake::{ConfigErrors, Mistake, Place};
 pub use service::WebOptions;
 pub use web::WebFile;
 
+use crate::alerting::AlertingPolicy;
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment, MetricsSettings, Selector};
+use crate::model::{BucketSettings, Environment, MetricsSettings, NotifySettings, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
@@ -46,6 +48,10 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// The web server; flags win.
     pub web: WebOptions,
+    /// Who is told what, when and when not; without the alerts that there are, which the catalogue knows.
+    pub alerting: AlertingPolicy,
+    /// How they are told.
+    pub notify: NotifySettings,
 }
 
 /// What `--objstore.config-file` or `--objstore.config` gave.
@@ -119,7 +125,14 @@ impl Loader<'_> {
             policy.buckets.insert(Arc::clone(&bucket.name), demands);
             settings.push(bucket);
         }
-        Config { buckets: settings, policy, metrics: main.metrics, web: main.web }
+        Config {
+            buckets: settings,
+            policy,
+            metrics: main.metrics,
+            web: main.web,
+            alerting: main.alerting,
+            notify: main.notify,
+        }
     }
 
     /// The bucket that a flag gives.

@@ -16,7 +16,9 @@ impl Config {
             });
             general.into_iter().chain(overrides)
         });
-        buckets.chain(streams).chain(checks).chain([super::scrub::summary(&self.policy.scrub)]).collect()
+        let notify = super::notify::summary(&self.alerting, &self.notify);
+        let scrub = super::scrub::summary(&self.policy.scrub);
+        buckets.chain(streams).chain(checks).chain([scrub]).chain(notify).collect()
     }
 
     fn bucket(&self, settings: &BucketSettings) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod documents;
 mod main_file;
+mod notify;
 mod objstore;
 mod scrub;
 mod secrets;
