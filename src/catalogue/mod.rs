@@ -2,6 +2,7 @@
 //! rule files, `explain` and the texts of notifications are made from it and from nothing else. Pure: it gives
 //! strings, others write them.
 
+mod annotations;
 mod entry;
 mod exported;
 mod expr;
@@ -11,14 +12,19 @@ mod load;
 mod metrics;
 mod placeholder;
 mod rule;
+mod rule_file;
+mod rule_test;
 mod runbook;
+mod samples;
 mod template;
 
 pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step, Threshold};
 use load::Origin;
 pub use load::{Catalogue, CatalogueError, Problem, embedded};
 pub use metrics::metrics_page;
-pub use rule::{rule_file, rule_test_file};
+pub use rule::{Group, RuleError, group_name, groups, groups_of};
+pub use rule_file::{RuleFile, RuleFormat, RuleTarget, is_generated, rule_document, rule_files};
+pub use rule_test::{guard_of, rule_test_file};
 pub use runbook::{runbook, runbook_index};
 pub use template::{Template, TemplateError};
 

@@ -1,118 +1,108 @@
-//! The catalogue as Prometheus reads it: one rule per alert, and the unit tests of the rules for promtool.
+//! The catalogue as Prometheus reads it: groups of rules, made for what the settings say.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Entry, placeholder};
-use crate::model::RuleSettings;
+use super::{Catalogue, Entry, annotations, group, placeholder};
+use crate::model::{Component, RuleSettings, exact_duration_ms};
 
-#[derive(Serialize)]
-struct RuleFile<'a> {
-    groups: [Group<'a>; 1],
+/// What is the same in the names of all groups and files.
+const PREFIX: &str = "blockwarden-";
+
+/// A rule gives no more alerts than this for each stream that has series of its own: more are a mistake in the rule.
+const ALERTS_PER_STREAM: usize = 5;
+/// See [`ALERTS_PER_STREAM`]; where there are few streams.
+const MIN_LIMIT: usize = 5_000;
+
+/// An expression cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// Of an entry that was not validated.
+    #[error("alert `{id}`: {problem}")]
+    Entry {
+        /// Whose.
+        id: String,
+        /// In words.
+        problem: String,
+    },
+    /// Never of our own types.
+    #[error("the rules cannot be written as YAML")]
+    Yaml(#[from] serde_yaml::Error),
 }
 
-#[derive(Serialize)]
-struct Group<'a> {
-    name: &'a str,
-    rules: Vec<Rule<'a>>,
+/// A group of rules.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// Unique among all groups.
+    pub name: String,
+    interval: String,
+    limit: usize,
+    rules: Vec<Rule>,
 }
 
-#[derive(Serialize)]
-struct Rule<'a> {
-    alert: &'a str,
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Rule {
+    alert: String,
     expr: String,
-    r#for: &'a str,
-    keep_firing_for: &'a str,
-    annotations: Annotations<'a>,
+    r#for: String,
+    keep_firing_for: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'static str, &'static str>,
+    annotations: annotations::Annotations,
 }
 
-#[derive(Serialize)]
-struct Annotations<'a> {
-    summary: &'a str,
-    description: &'a str,
+/// All groups that have a rule, by name.
+pub fn groups(catalogue: &Catalogue, settings: &RuleSettings) -> Result<Vec<Group>, RuleError> {
+    groups_of(catalogue.entries(), settings)
 }
 
-/// A rule file with one group of these alerts. Needs Prometheus 2.42 or newer, for `keep_firing_for`.
-pub fn rule_file<'a>(group: &str, entries: impl IntoIterator<Item = &'a Entry>) -> Result<String, serde_yaml::Error> {
-    let rules = entries.into_iter().map(|entry| Rule {
-        alert: &entry.name,
-        expr: placeholder::fill(entry, &RuleSettings::default(), &[]).unwrap_or_default(),
-        r#for: entry.hold.text(),
-        keep_firing_for: entry.keep_firing_for.text(),
-        annotations: Annotations { summary: &entry.summary, description: entry.description.text() },
-    });
-    serde_yaml::to_string(&RuleFile { groups: [Group { name: group, rules: rules.collect() }] })
-}
-
-#[derive(Serialize)]
-struct TestFile<'a> {
-    rule_files: [&'a str; 1],
-    evaluation_interval: &'static str,
-    tests: Vec<Test<'a>>,
-}
-
-#[derive(Serialize)]
-struct Test<'a> {
-    name: String,
-    interval: &'static str,
-    input_series: Vec<Series<'a>>,
-    alert_rule_test: Vec<Moment<'a>>,
-}
-
-#[derive(Serialize)]
-struct Series<'a> {
-    series: &'a str,
-    values: &'a str,
-}
-
-#[derive(Serialize)]
-struct Moment<'a> {
-    eval_time: &'a str,
-    alertname: &'a str,
-    exp_alerts: Vec<ExpectedAlert<'a>>,
-}
-
-#[derive(Serialize)]
-struct ExpectedAlert<'a> {
-    exp_labels: &'a BTreeMap<String, String>,
-    exp_annotations: ExpectedAnnotations<'a>,
-}
-
-#[derive(Serialize)]
-struct ExpectedAnnotations<'a> {
-    summary: &'a str,
-    description: String,
-}
-
-/// The unit tests of the rules in `rule_file` (a path as promtool will see it), for `promtool test rules`. The
-/// descriptions that it expects are expanded here, so the tests also show that both expansions are the same.
-pub fn rule_test_file<'a>(
-    rule_file: &str,
+/// The groups of some entries.
+pub fn groups_of<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
-) -> Result<String, serde_yaml::Error> {
-    let tests = entries.into_iter().flat_map(|entry| {
-        entry.tests.iter().map(move |test| Test {
-            name: format!("{}: {}", entry.id, test.name),
-            interval: "1m",
-            input_series: test
-                .input_series
-                .iter()
-                .map(|series| Series { series: &series.series, values: &series.values })
-                .collect(),
-            alert_rule_test: test.expect.iter().map(|moment| expected_moment(entry, moment)).collect(),
+    settings: &RuleSettings,
+) -> Result<Vec<Group>, RuleError> {
+    let mut groups: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
+    for entry in entries {
+        let rules = rules_of(entry, settings)?;
+        if !rules.is_empty() {
+            groups.entry(group_name(entry)).or_default().extend(rules);
+        }
+    }
+    let limit = settings.max_streams.saturating_mul(ALERTS_PER_STREAM).max(MIN_LIMIT);
+    let interval = exact_duration_ms(settings.interval_ms);
+    Ok(groups.into_iter().map(|(name, rules)| Group { name, interval: interval.clone(), limit, rules }).collect())
+}
+
+/// The name of the group that the rule of an alert is in: `blockwarden-missing`.
+pub fn group_name(entry: &Entry) -> String {
+    format!("{PREFIX}{}", group::of(entry))
+}
+
+/// None where it is switched off or about a component that is not there; one for each job where what is absent could
+/// not be told of several jobs together.
+fn rules_of(entry: &Entry, settings: &RuleSettings) -> Result<Vec<Rule>, RuleError> {
+    let own = settings.alerts.get(&entry.id).cloned().unwrap_or_default();
+    if own.enabled == Some(false) {
+        return Ok(Vec::new());
+    }
+    let jobs = entry.component.filter(|component| *component != Component::Own);
+    let jobs = jobs.map(|component| settings.jobs(component)).unwrap_or_default();
+    let selections = if entry.named_only { jobs.into_iter().map(|job| vec![job]).collect() } else { vec![jobs] };
+    let rules = selections.into_iter().map(|jobs| {
+        let problem = |problem| RuleError::Entry { id: entry.id.clone(), problem };
+        let expr = placeholder::fill(entry, settings, &jobs).map_err(problem)?;
+        let hold = own.hold_ms.map_or_else(|| entry.hold.text().to_owned(), exact_duration_ms);
+        let keep = own.keep_ms.map_or_else(|| entry.keep_firing_for.text().to_owned(), exact_duration_ms);
+        let severity = entry.check.is_none().then_some(("severity", entry.severity.name()));
+        Ok(Rule {
+            alert: entry.name.clone(),
+            annotations: annotations::of(entry, settings, &expr),
+            expr,
+            r#for: hold,
+            keep_firing_for: keep,
+            labels: severity.into_iter().collect(),
         })
     });
-    serde_yaml::to_string(&TestFile { rule_files: [rule_file], evaluation_interval: "1m", tests: tests.collect() })
-}
-
-fn expected_moment<'a>(entry: &'a Entry, moment: &'a super::Expectation) -> Moment<'a> {
-    let alerts = moment.firing.iter().map(|firing| ExpectedAlert {
-        exp_labels: &firing.labels,
-        exp_annotations: ExpectedAnnotations {
-            summary: &entry.summary,
-            description: entry.description.expand(&firing.labels, firing.value),
-        },
-    });
-    Moment { eval_time: moment.at.text(), alertname: &entry.name, exp_alerts: alerts.collect() }
+    rules.collect()
 }

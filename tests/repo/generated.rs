@@ -15,7 +15,7 @@ fn is_update() -> bool {
 }
 
 /// How committed files differ from those that should be there, by path.
-fn differences(expected: &BTreeMap<String, String>, committed: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn differences(expected: &BTreeMap<String, String>, committed: &BTreeMap<String, String>) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in expected {
         match committed.get(path) {
@@ -26,6 +26,22 @@ fn differences(expected: &BTreeMap<String, String>, committed: &BTreeMap<String,
     }
     found.extend(committed.keys().filter(|path| !expected.contains_key(*path)).map(|path| format!("{path} is stale")));
     found
+}
+
+/// Writes the files of a folder anew, if that was asked for.
+pub(crate) fn update(folder: &str, expected: &BTreeMap<String, String>) {
+    if !is_update() {
+        return;
+    }
+    let path = source::root().join(folder);
+    if path.exists() {
+        fs::remove_dir_all(&path).unwrap();
+    }
+    for (path, text) in expected {
+        let path = source::root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
 }
 
 fn expected_runbooks() -> BTreeMap<String, String> {
@@ -44,16 +60,7 @@ fn expected_runbooks() -> BTreeMap<String, String> {
 #[test]
 fn runbooks_are_up_to_date() {
     let expected = expected_runbooks();
-    if is_update() {
-        let folder = source::root().join(FOLDER);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).unwrap();
-        }
-        fs::create_dir_all(&folder).unwrap();
-        for (path, text) in &expected {
-            fs::write(source::root().join(path), text).unwrap();
-        }
-    }
+    update(FOLDER, &expected);
     let committed = source::files(FOLDER, &[".md"]).into_iter().map(|file| (file.path, file.text)).collect();
     let found = differences(&expected, &committed);
     assert!(found.is_empty(), "\n{}\nrun `UPDATE=1 cargo test --test repo`", found.join("\n"));
