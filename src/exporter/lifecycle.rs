@@ -1,4 +1,4 @@
-//! `POST /-/reload`, and who may ask for it.
+//! `POST /-/reload`, and who may ask for it or for any other change.
 //!
 //! A page that somebody opens in a browser must not be able to reach it. Two ways are closed: a request that another
 //! site makes has an `Origin` that is not ours, and a site whose name is made to point at this machine (DNS rebinding)
@@ -25,7 +25,7 @@ pub(super) async fn reload(
         let message = "Reloading over HTTP is off: start with --web.enable-lifecycle, or send SIGHUP.\n";
         return (StatusCode::FORBIDDEN, message.to_owned());
     }
-    if let Err(reason) = may_ask(&uri, &headers, &site.listen_host, protected.is_some()) {
+    if let Err(reason) = admitted(&site, protected.is_some(), &uri, &headers) {
         return (StatusCode::FORBIDDEN, format!("{reason}\n"));
     }
     let (reply, answer) = oneshot::channel();
@@ -38,6 +38,14 @@ pub(super) async fn reload(
         Ok(Err(reason)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{reason}\n")),
         Err(_) => gone,
     }
+}
+
+/// Whether something may be done for who asks; otherwise says why not.
+pub(super) fn admitted(site: &Site, is_protected: bool, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+    if !site.lifecycle {
+        return Err("Changing anything over HTTP is off: start with --web.enable-lifecycle.");
+    }
+    may_ask(uri, headers, &site.listen_host, is_protected)
 }
 
 /// The rule: exactly one `Host`, which is an IP address, `localhost`, a name without a dot (nobody can own one in the

@@ -1,6 +1,7 @@
 //! What is known, over HTTP: metrics, API, health. The engine publishes an immutable state; everything here reads it
 //! and computes nothing of its own.
 
+mod actions;
 mod activity;
 mod api;
 mod auth;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use actions::{Action, ActionReply, OutboxPage, Refusal};
 pub use server::Server;
 pub use traffic::{Handler, Traffic};
 
@@ -33,7 +35,7 @@ use metrics::Exposition;
 pub struct Options {
     /// `host:port`; without a host, as in `:9798`, all interfaces. Port 0 = any that is free.
     pub listen: String,
-    /// `POST /-/reload` is allowed.
+    /// `POST` and `DELETE` are allowed: a reload, silences, what is sent again, signs of life of watchdogs.
     pub lifecycle: bool,
     /// Who may ask, and over TLS or not; `None` = everybody, in the clear.
     pub web: Option<Arc<dyn WebSource>>,
@@ -96,6 +98,8 @@ pub type ReloadReply = oneshot::Sender<Result<(), String>>;
 pub struct Hooks {
     /// Reads the configuration again.
     pub reload: mpsc::Sender<ReloadReply>,
+    /// Does what was asked for over the API. Bounded; who asks waits, with a bound.
+    pub actions: mpsc::Sender<Action>,
     /// Whether the service does its work; otherwise says what is wrong. Has to be quick.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Called about once a second for as long as the server can still do something.
@@ -119,7 +123,7 @@ pub(crate) struct Site {
     pub(crate) traffic: Arc<Traffic>,
     /// The engine.
     pub(crate) hooks: Hooks,
-    /// `POST /-/reload` is allowed.
+    /// `POST` and `DELETE` are allowed.
     pub(crate) lifecycle: bool,
     /// The host of the listen address, as it was given; may be empty.
     pub(crate) listen_host: Arc<str>,

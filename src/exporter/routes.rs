@@ -68,11 +68,15 @@ async fn bounded(State(bound): State<Duration>, request: Request, next: Next) ->
     }
 }
 
-/// Nothing here reads a body. A small one is passed over; a large one is not even taken in.
+/// Hardly anything here reads a body. A small one is passed over; a large one is not even taken in. Where one is read,
+/// that it has a bound is seen to there, for those who do not say its length.
 async fn without_body(request: Request, next: Next) -> Response {
-    if request.body().size_hint().upper().is_none_or(|length| length > MAX_BODY) {
+    let limit = api::body_limit(request.method(), request.uri().path());
+    let is_too_long = |length: u64| length > limit.unwrap_or(MAX_BODY);
+    if request.body().size_hint().upper().map_or(limit.is_none(), is_too_long) {
         let close = [(header::CONNECTION, "close")];
-        return (StatusCode::PAYLOAD_TOO_LARGE, close, "No body is expected here.\n").into_response();
+        let message = if limit.is_some() { "This body is too long.\n" } else { "No body is expected here.\n" };
+        return (StatusCode::PAYLOAD_TOO_LARGE, close, message).into_response();
     }
     next.run(request).await
 }
@@ -86,6 +90,8 @@ async fn home() -> Response {
         "<li><a href=\"/metrics\">Metrics</a></li>\n",
         "<li><a href=\"/api/v1/status\">Status</a></li>\n",
         "<li><a href=\"/api/v1/findings\">Findings</a></li>\n",
+        "<li><a href=\"/api/v1/alerts\">Alerts</a></li>\n",
+        "<li><a href=\"/api/v1/silences\">Silences</a></li>\n",
         "<li><a href=\"/api/v1/streams\">Streams</a></li>\n",
         "<li><a href=\"/api/v1/blocks\">Blocks</a></li>\n",
         "<li><a href=\"/-/healthy\">Healthy</a></li>\n",

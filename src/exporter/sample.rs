@@ -310,7 +310,12 @@ pub(super) fn site(published: Published) -> (watch::Sender<Arc<Published>>, Site
     let (sender, receiver) = watch::channel(Arc::new(published));
     let (exposition, renderer) = metrics::exposition(receiver.clone());
     tokio::spawn(renderer.run());
-    let hooks = Hooks { reload: mpsc::channel(1).0, health: Arc::new(|| Ok(())), alive: Arc::new(|| ()) };
+    let hooks = Hooks {
+        reload: mpsc::channel(1).0,
+        actions: mpsc::channel(1).0,
+        health: Arc::new(|| Ok(())),
+        alive: Arc::new(|| ()),
+    };
     let site = Site {
         published: receiver,
         exposition,

@@ -14,6 +14,7 @@ mod labels;
 mod metric;
 mod metric_label;
 mod need;
+mod new_silence;
 mod notification;
 mod objstore;
 mod past;
@@ -51,6 +52,7 @@ pub use labels::Labels;
 pub use metric::{Metric, MetricKind};
 pub use metric_label::MetricLabel;
 pub use need::Need;
+pub use new_silence::{NewSilence, SilenceEnd, SilenceMistake};
 pub use notification::{
     Group, NOTIFICATION_VERSION, News, Notification, NotifiedAlert, OutboxRow, OutboxState, Reason, Told,
 };

@@ -189,7 +189,12 @@ async fn a_bad_file_at_the_start_is_an_error() {
     ] {
         let web = Web::new(text);
         let (_, published) = watch::channel(Arc::new(Published::default()));
-        let hooks = Hooks { reload: mpsc::channel(1).0, health: Arc::new(|| Ok(())), alive: Arc::new(|| ()) };
+        let hooks = Hooks {
+            reload: mpsc::channel(1).0,
+            actions: mpsc::channel(1).0,
+            health: Arc::new(|| Ok(())),
+            alive: Arc::new(|| ()),
+        };
         let error = bind(web.options(long()), published, hooks).await.unwrap_err();
         assert!(matches!(error, ExporterError::Web(_)));
         assert!(error.to_string().contains(expected), "{error}");

@@ -164,7 +164,15 @@ async fn a_reload_of_a_service_that_ends_is_refused() {
 
 fn parts() -> (watch::Receiver<Arc<Published>>, Hooks) {
     let (_, published) = watch::channel(Arc::new(Published::default()));
-    (published, Hooks { reload: mpsc::channel(1).0, health: Arc::new(|| Ok(())), alive: Arc::new(|| ()) })
+    (
+        published,
+        Hooks {
+            reload: mpsc::channel(1).0,
+            actions: mpsc::channel(1).0,
+            health: Arc::new(|| Ok(())),
+            alive: Arc::new(|| ()),
+        },
+    )
 }
 
 async fn bound_to(listen: &str) -> Result<SocketAddr, ExporterError> {

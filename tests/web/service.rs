@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blockwarden::config::WebFile;
-use blockwarden::exporter::{Bounds, Hooks, Options, ReloadReply, bind};
+use blockwarden::exporter::{Action, Bounds, Hooks, Options, ReloadReply, bind};
 use blockwarden::model::{Published, ServiceStatus, WebSettings, WebSource, WebStamp};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -45,6 +45,7 @@ pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) published: watch::Sender<Arc<Published>>,
     pub(crate) reloads: mpsc::Receiver<ReloadReply>,
+    pub(crate) actions: mpsc::Receiver<Action>,
     pub(crate) health: Arc<Mutex<Result<(), String>>>,
     pub(crate) stop: CancellationToken,
     pub(crate) running: JoinHandle<()>,
@@ -62,12 +63,13 @@ impl Service {
             assert!(found != Err("panic".to_owned()), "as the test wants it");
             found
         };
-        let hooks = Hooks { reload, health: Arc::new(look), alive: Arc::new(|| ()) };
+        let (asking, actions) = mpsc::channel(4);
+        let hooks = Hooks { reload, actions: asking, health: Arc::new(look), alive: Arc::new(|| ()) };
         let server = bind(options, receiver, hooks).await.unwrap();
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
-        Self { address, published, reloads, health, stop, running }
+        Self { address, published, reloads, actions, health, stop, running }
     }
 
     pub(crate) fn set_ready(&self) {

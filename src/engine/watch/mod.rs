@@ -124,7 +124,12 @@ impl Service {
             let pulse = vigil.pulse("web server");
             move || pulse.expects(STUCK)
         };
-        let hooks = Hooks { reload: reload.clone(), health: Arc::new(health), alive: Arc::new(alive) };
+        let hooks = Hooks {
+            reload: reload.clone(),
+            actions: mpsc::channel(1).0,
+            health: Arc::new(health),
+            alive: Arc::new(alive),
+        };
         let server = exporter::bind(web, published.clone(), hooks).await?;
         let address = server.local_addr();
 

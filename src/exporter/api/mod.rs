@@ -1,6 +1,8 @@
 //! `/api/v1`: the judgement and what it rests on, as JSON. What is said of each path and parameter is in
 //! `docs/openapi.json`, which is served too, and tests hold both to each other.
 
+mod acts;
+mod alerts;
 mod blocks;
 mod findings;
 mod page;
@@ -18,12 +20,13 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, delete, get, post};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::Site;
 use crate::model::Published;
+pub(super) use acts::body_limit;
 use problem::Problem;
 use query::{Parameter, Query};
 
@@ -46,7 +49,8 @@ struct Endpoint {
 type Prepared = Box<dyn FnOnce(&Published) -> Result<Vec<u8>, Problem> + Send>;
 
 /// All of them but the description.
-static ENDPOINTS: [&Endpoint; 4] = [&status::ENDPOINT, &findings::ENDPOINT, &streams::ENDPOINT, &blocks::ENDPOINT];
+static ENDPOINTS: [&Endpoint; 6] =
+    [&status::ENDPOINT, &findings::ENDPOINT, &streams::ENDPOINT, &blocks::ENDPOINT, &alerts::ALERTS, &alerts::SILENCES];
 
 /// What all answers share.
 #[derive(Debug)]
@@ -77,6 +81,16 @@ pub(super) fn router() -> Router<Site> {
                 .unwrap_or_else(IntoResponse::into_response)
         };
         router = router.route(endpoint.path, get(handler));
+    }
+    for (path, handler) in [
+        ("/api/v1/silences", post(acts::silence)),
+        ("/api/v1/silences/{id}", delete(acts::expire)),
+        ("/api/v1/notifications", get(acts::notifications)),
+        ("/api/v1/notifications/resend", post(acts::resend_all)),
+        ("/api/v1/notifications/{id}/resend", post(acts::resend)),
+        ("/api/v1/watchdogs/{name}", post(acts::watchdog)),
+    ] {
+        router = router.route(path, handler);
     }
     router.route("/api/{*rest}", any(unknown)).method_not_allowed_fallback(wrong_method).layer(Extension(shared))
 }
@@ -117,8 +131,14 @@ async fn unknown(uri: Uri) -> Problem {
     Problem::not_found(uri.path())
 }
 
-async fn wrong_method(method: Method) -> Response {
-    ([(header::ALLOW, "GET, HEAD")], Problem::method(&method).into_response()).into_response()
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let allowed = match uri.path() {
+        "/api/v1/silences" => "GET, HEAD, POST",
+        path if path.starts_with("/api/v1/silences/") => "DELETE",
+        path if path.ends_with("/resend") || path.starts_with("/api/v1/watchdogs/") => "POST",
+        _ => "GET, HEAD",
+    };
+    ([(header::ALLOW, allowed)], Problem::method(&method, allowed).into_response()).into_response()
 }
 
 impl IntoResponse for Problem {

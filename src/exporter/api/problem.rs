@@ -41,9 +41,34 @@ impl Problem {
         Self { status: 404, code: "not_found", parameter: None, message }
     }
 
-    /// Something else than reading.
-    pub(super) fn method(method: &Method) -> Self {
-        let message = format!("{method} is not possible here; everything is read with GET");
+    /// A thing that does not exist.
+    pub(super) fn missing(what: &str) -> Self {
+        Self { status: 404, code: "not_found", parameter: None, message: format!("there is no such {what}") }
+    }
+
+    /// A body that cannot be understood.
+    pub(super) fn body(expected: &str) -> Self {
+        Self { status: 400, code: "bad_body", parameter: None, message: expected.to_owned() }
+    }
+
+    /// A body that is too long, or that broke off.
+    pub(super) fn too_large(expected: &str) -> Self {
+        Self { status: 413, code: "too_large", parameter: None, message: expected.to_owned() }
+    }
+
+    /// Not for who asks.
+    pub(super) fn forbidden(reason: &str) -> Self {
+        Self { status: 403, code: "forbidden", parameter: None, message: reason.to_owned() }
+    }
+
+    /// Not now.
+    pub(super) const fn unavailable(message: String) -> Self {
+        Self { status: 503, code: "unavailable", parameter: None, message }
+    }
+
+    /// A method that does nothing here.
+    pub(super) fn method(method: &Method, allowed: &str) -> Self {
+        let message = format!("{method} is not possible here; possible is: {allowed}");
         Self { status: 405, code: "method_not_allowed", parameter: None, message }
     }
 

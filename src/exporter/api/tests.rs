@@ -8,16 +8,18 @@ use axum::http::Request;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::exporter::sample;
-use crate::model::Snapshot;
+use crate::exporter::{Action, OutboxPage, Refusal};
+use crate::model::{Notification, OutboxRow, OutboxState, Reason, SilenceEnd, Snapshot, TimestampMs};
 
 struct Api {
     router: Router,
     sender: watch::Sender<Arc<Published>>,
     description: Value,
+    actions: Option<mpsc::Receiver<Action>>,
 }
 
 struct Answer {
@@ -28,28 +30,52 @@ struct Answer {
 
 impl Api {
     fn of(published: Published) -> Self {
-        let (sender, site) = sample::site(published);
-        Self { router: router().with_state(site), sender, description: serde_json::from_str(OPENAPI).unwrap() }
+        let (sender, mut site) = sample::site(published);
+        site.lifecycle = true;
+        let (asking, actions) = mpsc::channel(1);
+        site.hooks.actions = asking;
+        let description = serde_json::from_str(OPENAPI).unwrap();
+        Self { router: router().with_state(site), sender, description, actions: Some(actions) }
+    }
+
+    /// Answers the next action as the engine would.
+    fn answering(&mut self, answer: impl FnOnce(Action) + Send + 'static) -> tokio::task::JoinHandle<()> {
+        let mut actions = self.actions.take().unwrap();
+        tokio::spawn(async move { answer(actions.recv().await.unwrap()) })
+    }
+
+    async fn act(&self, method: &str, path: &str, body: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost:9798");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
         let path = request.uri().path().to_owned();
+        let method = request.method().as_str().replace("HEAD", "GET").to_lowercase();
         let response = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
-        self.validate(&path, &answer);
+        self.validate(&method, &path, &answer);
         answer
     }
 
     /// Every answer of a test is held to the description.
-    fn validate(&self, path: &str, answer: &Answer) {
-        let Some(operation) = self.description["paths"].get(path) else {
+    fn validate(&self, method: &str, path: &str, answer: &Answer) {
+        let fits = |template: &str| {
+            let (parts, given): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+            parts.len() == given.len() && parts.iter().zip(&given).all(|(a, b)| a == b || a.starts_with('{'))
+        };
+        let paths = self.description["paths"].as_object().unwrap();
+        // one without a placeholder is before one with
+        let found =
+            paths.get(path).or_else(|| paths.iter().find(|(template, _)| fits(template)).map(|(_, found)| found));
+        let Some(operation) = found else {
             assert_eq!(answer.status, 404, "{path} is not described");
             return;
         };
-        let described = &operation["get"]["responses"][answer.status.to_string()];
+        let described = &operation[method]["responses"][answer.status.to_string()];
         if answer.status == 405 {
             return;
         }
@@ -287,6 +313,7 @@ fn the_description_is_sound_and_complete() {
         .as_object()
         .unwrap()
         .iter()
+        .filter(|(_, operations)| operations.get("get").is_some())
         .map(|(path, operations)| {
             let parameters = operations["get"]["parameters"].as_array().unwrap().iter().map(resolve);
             let own = parameters.filter(|parameter| parameter["in"] == "query");
@@ -302,6 +329,8 @@ fn the_description_is_sound_and_complete() {
         })
         .collect();
     known.insert("/api/v1/openapi.json".to_owned(), BTreeSet::new());
+    let set = acts::NOTIFICATIONS.iter().map(|own| (own.name.to_owned(), own.repeats)).collect();
+    known.insert("/api/v1/notifications".to_owned(), set);
     assert_eq!(described, known);
 
     // findings are the same here as in the document of `scan`
@@ -329,4 +358,218 @@ async fn a_page_of_many_blocks_is_quick() {
     assert_eq!(filtered.body["total"], 340);
     // generous, for a machine that does other things too and an unoptimised build
     assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn alerts_can_be_filtered_and_paged() {
+    let api = Api::of(sample::published());
+    for (query, expected) in [
+        ("", 6),
+        ("state=firing", 3),
+        ("state=unknown&state=ended", 2),
+        ("severity=critical", 2),
+        ("check=upload_lag", 1),
+        ("bucket=archive", 2),
+        ("receiver=ops", 1),
+        ("receiver=nobody", 0),
+        ("state=firing&severity=warning&bucket=thanos", 1),
+    ] {
+        let answer = api.get(&format!("/api/v1/alerts?{query}")).await;
+        assert_eq!((answer.status, &answer.body["total"]), (200, &json!(expected)), "{query}");
+    }
+    assert_eq!(api.get("/api/v1/alerts?state=burning").await.status, 400);
+    let all = api.all("/api/v1/alerts", "alerts", 2).await;
+    let of = |check: &str| all.iter().find(|alert| alert["check"] == check).unwrap();
+    assert_eq!(all[0]["severity"], "critical");
+    let silenced = of("deletion_overdue");
+    assert_eq!(silenced["suppressed"], json!({"by": "silence", "id": "00000000000000aa"}));
+    assert_eq!((&silenced["state"], &silenced["receivers"]), (&json!("firing"), &json!(["oncall"])));
+    let unknown = of("upload_lag");
+    assert_eq!((&unknown["state"], &unknown["phase"]), (&json!("unknown"), &json!("firing")));
+    assert_eq!(of("partial_upload")["end"], "resolved");
+    let silences = api.get("/api/v1/silences").await;
+    assert_eq!(silences.body["silences"][0]["match"], "{check=\"deletion_overdue\"}");
+    assert_eq!(api.get("/api/v1/alerts").await.body["at"], "2026-01-02T00:00:00Z");
+    assert_eq!(Api::of(Published::default()).get("/api/v1/alerts").await.body["at"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_silence_is_made_by_the_engine_or_refused() {
+    let good = r#"{"match": "{bucket=\"x\"}", "duration": "1d12h", "author": "ada", "comment": "moving"}"#;
+    let mut api = Api::of(sample::published());
+    let engine = api.answering(|action| {
+        let Action::Silence { silence, reply } = action else { panic!("{action:?}") };
+        assert_eq!((silence.starts, silence.ends), (None, SilenceEnd::After(36 * 3_600_000)));
+        reply.send(Ok(silence.accept("00000000000000bb".to_owned(), sample::NOW).unwrap())).unwrap();
+    });
+    let answer = api.act("POST", "/api/v1/silences", good).await;
+    assert_eq!((answer.status, &answer.body["id"]), (200, &json!("00000000000000bb")));
+    assert_eq!(answer.body["ends"], "2026-01-03T12:00:00Z");
+    engine.await.unwrap();
+    // the engine is gone
+    assert_eq!(api.act("POST", "/api/v1/silences", good).await.status, 503);
+
+    let mut api = Api::of(sample::published());
+    let engine = api.answering(|action| {
+        let Action::Silence { reply, .. } = action else { panic!("{action:?}") };
+        reply.send(Err(Refusal::Invalid("match".to_owned(), "expected matchers".to_owned()))).unwrap();
+    });
+    let answer = api.act("POST", "/api/v1/silences", good).await;
+    assert_eq!((answer.status, &answer.body["error"]["parameter"]), (400, &json!("match")));
+    engine.await.unwrap();
+
+    for body in [
+        "",
+        "[]",
+        "{}",
+        &good.replace("1d12h", "soon"),
+        &good.replace("duration", "ends"),
+        &good.replace("\"author\"", "\"more\": 1, \"author\""),
+        &good.replace("\"author\"", "\"ends\": \"2026-01-03T12:00:00Z\", \"author\""),
+        &good.replace("\"duration\": \"1d12h\", ", ""),
+        &good.replace("\"author\"", "\"starts\": \"now\", \"author\""),
+    ] {
+        assert_eq!(api.act("POST", "/api/v1/silences", body).await.status, 400, "{body}");
+    }
+    let long = good.replace("moving", &"x".repeat(64 << 10));
+    assert_eq!(api.act("POST", "/api/v1/silences", &long).await.status, 413);
+    let answer = api.act("PUT", "/api/v1/silences", good).await;
+    assert_eq!((answer.status, answer.headers[header::ALLOW].to_str().unwrap()), (405, "GET, HEAD, POST"));
+}
+
+#[tokio::test]
+async fn a_silence_ends_and_what_is_dead_is_sent_again() {
+    let mut api = Api::of(sample::published());
+    let engine = api.answering(|action| {
+        let Action::Expire { id, reply } = action else { panic!("{action:?}") };
+        assert_eq!(id, "silences[0]");
+        reply.send(Err(Refusal::NotFound)).unwrap();
+    });
+    assert_eq!(api.act("DELETE", "/api/v1/silences/silences%5B0%5D", "").await.status, 404);
+    engine.await.unwrap();
+    for (path, expected) in
+        [("/api/v1/notifications/abc/resend", Some(vec!["abc".to_owned()])), ("/api/v1/notifications/resend", None)]
+    {
+        let mut api = Api::of(sample::published());
+        let engine = api.answering(move |action| {
+            let Action::Resend { ids, reply } = action else { panic!("{action:?}") };
+            assert_eq!(ids, expected);
+            reply.send(Ok(vec!["abc".to_owned()])).unwrap();
+        });
+        let answer = api.act("POST", path, "").await;
+        assert_eq!((answer.status, &answer.body["resent"]), (200, &json!(["abc"])), "{path}");
+        engine.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_outbox_can_be_looked_into() {
+    let row = OutboxRow {
+        id: "abc".to_owned(),
+        receiver: "ops".to_owned(),
+        recipient: "a@x.example".to_owned(),
+        lane: "group".to_owned(),
+        created: sample::NOW,
+        not_before: sample::NOW,
+        deadline: sample::NOW.plus(1),
+        attempts: 3,
+        state: OutboxState::Dead,
+        uncertain: true,
+        plain: false,
+        error: Some("550 no such user".to_owned()),
+        instead_of: None,
+        notification: Notification {
+            version: 1,
+            reason: Reason::Test,
+            at: sample::NOW,
+            receiver: "ops".to_owned(),
+            group_key: "{}".to_owned(),
+            group: BTreeMap::new(),
+            incident: "cafe".to_owned(),
+            began: TimestampMs(0),
+            ended: None,
+            alerts: Vec::new(),
+            more: 0,
+            repeat_ms: None,
+            parts: Vec::new(),
+            text: None,
+        },
+    };
+    let mut api = Api::of(sample::published());
+    let engine = api.answering(|action| {
+        let Action::Outbox { states, limit, reply } = action else { panic!("{action:?}") };
+        assert_eq!((states.as_slice(), limit), (&[OutboxState::Dead][..], 5));
+        reply.send(Ok(OutboxPage { total: 1, rows: vec![row] })).unwrap();
+    });
+    let answer = api.get("/api/v1/notifications?state=dead&limit=5").await;
+    let found = &answer.body["notifications"][0];
+    assert_eq!((&found["error"], &found["reason"]), (&json!("550 no such user"), &json!("test")));
+    engine.await.unwrap();
+    for query in ["state=gone", "limit=0", "limit=1001", "receiver=ops"] {
+        assert_eq!(api.get(&format!("/api/v1/notifications?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_watchdog_is_heard_when_an_alert_fires() {
+    let webhook = |status: &str| format!(r#"{{"version": "4", "alerts": [{{"status": "{status}", "labels": {{}}}}]}}"#);
+    for (found, status) in [(Ok(()), 200), (Err(Refusal::NotFound), 404)] {
+        let mut api = Api::of(sample::published());
+        let engine = api.answering(move |action| {
+            let Action::Watchdog { name, reply } = action else { panic!("{action:?}") };
+            assert_eq!(name, "eu1");
+            reply.send(found).unwrap();
+        });
+        assert_eq!(api.act("POST", "/api/v1/watchdogs/eu1", &webhook("firing")).await.status, status);
+        engine.await.unwrap();
+    }
+    let api = Api::of(sample::published());
+    for (name, body, status) in [
+        ("eu1", webhook("resolved"), 200),
+        ("eu1", "{\"alerts\": []}".to_owned(), 200),
+        ("eu9", webhook("resolved"), 404),
+        ("eu1", "[1]".to_owned(), 400),
+        ("eu1", "{\"alerts\": [{}]}".to_owned(), 400),
+        ("eu1", "x".repeat((1 << 20) + 1), 413),
+    ] {
+        let answer = api.act("POST", &format!("/api/v1/watchdogs/{name}"), &body).await;
+        assert_eq!(answer.status, status, "{name} {}", &body[..body.len().min(60)]);
+        assert!(status != 200 || answer.body["heard"] == false);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_changed_for_pages_of_others_or_without_the_flag() {
+    let changes = [
+        ("POST", "/api/v1/silences"),
+        ("DELETE", "/api/v1/silences/a"),
+        ("POST", "/api/v1/notifications/resend"),
+        ("POST", "/api/v1/notifications/a/resend"),
+        ("POST", "/api/v1/watchdogs/eu1"),
+    ];
+    let (_sender, site) = sample::site(sample::published());
+    let without = router().with_state(site);
+    let api = Api::of(sample::published());
+    for (method, path) in changes {
+        let request = |name: header::HeaderName, value: &str| {
+            let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+            request.header(name, value).body(Body::empty()).unwrap()
+        };
+        for (name, value) in [
+            (header::ORIGIN, "https://evil.example.net"),
+            (header::HOST, "localhost"),
+            (header::HeaderName::from_static("sec-fetch-site"), "cross-site"),
+        ] {
+            let answer = api.send(request(name, value)).await;
+            assert_eq!(
+                (answer.status, &answer.body["error"]["code"]),
+                (403, &json!("forbidden")),
+                "{method} {path} {value}"
+            );
+        }
+        let response = TowerToHyperService::new(without.clone()).call(request(header::ACCEPT, "*/*")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("--web.enable-lifecycle"), "{method} {path}");
+    }
 }
