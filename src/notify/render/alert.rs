@@ -72,7 +72,7 @@ pub(super) fn since(alert: &Alert, now: TimestampMs) -> String {
     match over_at(alert) {
         Some(end) => {
             let span = span(end.since(alert.since));
-            format!("{} until {} ({span})", moment(alert.since), moment(end))
+            format!("{span}, {} to {}", moment(alert.since), moment(end))
         }
         None => moment_and_distance(alert.since, now),
     }
@@ -84,18 +84,21 @@ pub(super) fn at_risk(alert: &Alert) -> Option<String> {
     Some(interval(TimestampMs(start), TimestampMs(end)))
 }
 
-/// Until when it can be mended.
-pub(super) fn until(alert: &Alert, now: TimestampMs) -> Option<String> {
-    let deadline = alert.content.deadline?;
-    if alert.phase == Phase::Ended {
-        return None;
-    }
+/// Until when it can be mended, with what that is called.
+pub(super) fn until(alert: &Alert, now: TimestampMs) -> Option<(&'static str, String)> {
+    let deadline = alert.content.deadline.filter(|_| alert.phase != Phase::Ended)?;
     let left = deadline.since(now);
     Some(if left > 0 {
-        format!("{}: {} left", moment(deadline), span(left))
+        ("Can be saved until", format!("{}: {} left", moment(deadline), span(left)))
     } else {
-        format!("was lost at {} ({} ago), unless it was saved before", moment(deadline), span(left))
+        ("Was lost at", format!("{} ({} ago), unless it was saved before", moment(deadline), span(left)))
     })
+}
+
+/// The same, short: what stands in a list.
+fn time_left(alert: &Alert, now: TimestampMs) -> Option<String> {
+    let left = alert.content.deadline?.since(now);
+    Some(if left > 0 { format!("{} left to save it", span(left)) } else { format!("lost for {}", span(left)) })
 }
 
 /// What the judgement rests on, at most `most`.
@@ -130,10 +133,10 @@ pub(super) fn item(notified: &NotifiedAlert, now: TimestampMs) -> Item {
     let mut times = if is_over {
         ended_after(alert)
     } else {
-        let mut times = format!("since {}", moment_and_distance(alert.since, now));
-        if let Some(until) = until(alert, now) {
-            times.push_str("; until ");
-            times.push_str(&until);
+        let mut times = format!("since {}", moment(alert.since));
+        if let Some(left) = time_left(alert, now) {
+            times.push_str("; ");
+            times.push_str(&left);
         }
         times
     };

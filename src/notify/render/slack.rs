@@ -214,9 +214,9 @@ impl Room {
         self.0 = self.0.saturating_sub(characters);
     }
 
-    /// Prose, escaped.
+    /// Prose, escaped, and without the beginning of code.
     fn take(&mut self, text: &str, limit: usize) -> String {
-        let text = escaped(text, limit.min(self.0));
+        let text = escaped(&text.replace('`', "'"), limit.min(self.0));
         // what is put around it counts as well
         self.spend(text.chars().count() + 6);
         text

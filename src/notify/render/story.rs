@@ -89,7 +89,7 @@ fn incident(notification: &Notification, teller: Teller<'_>) -> Story {
     let first = alerts.first().map(|notified| &notified.alert);
     let is_one_kind = first.is_some_and(|first| alerts.iter().all(|each| each.alert.id == first.id));
     let entry = first.filter(|_| is_one_kind).and_then(|alert| teller.words.entry(&alert.id));
-    let shown = if single.is_some() { &[][..] } else { alerts.get(..MOST_ITEMS.min(alerts.len())).unwrap_or_default() };
+    let shown = if single.is_some() { Vec::new() } else { chosen(alerts) };
     let total = number(alerts.len()).saturating_add(notification.more);
     Story {
         tone,
@@ -104,7 +104,7 @@ fn incident(notification: &Notification, teller: Teller<'_>) -> Story {
         },
         impact: entry.filter(|_| !is_over).map(|entry| paragraph(&entry.impact)),
         remedy: single.or(first_of_same_remedy(alerts)).filter(|_| !is_over).and_then(|one| alert::remedy(&one.alert)),
-        steps: entry.filter(|_| !is_over).map(steps).unwrap_or_default(),
+        steps: entry.filter(|_| !is_over).map(|entry| steps(entry, single)).unwrap_or_default(),
         items: shown.iter().map(|notified| alert::item(notified, teller.now)).collect(),
         more: if single.is_some() { 0 } else { total.saturating_sub(number(shown.len())) },
         evidence: single.map(|one| alert::evidence(&one.alert, MOST_EVIDENCE)).unwrap_or_default(),
@@ -114,6 +114,15 @@ fn incident(notification: &Notification, teller: Teller<'_>) -> Story {
         reason: reason(notification),
         footer: Vec::new(),
     }
+}
+
+/// Those that get a line: what is new must be among them; then the worst.
+fn chosen(alerts: &[NotifiedAlert]) -> Vec<&NotifiedAlert> {
+    let mut places: Vec<usize> = (0..alerts.len()).collect();
+    places.sort_by_key(|place| alerts.get(*place).is_none_or(|notified| notified.news.is_none()));
+    places.truncate(MOST_ITEMS);
+    places.sort_unstable();
+    places.into_iter().filter_map(|place| alerts.get(place)).collect()
 }
 
 /// One line for each alert of which there is news; the first ones, and how many there are besides.
@@ -221,10 +230,8 @@ fn facts(one: &Alert, now: TimestampMs) -> Vec<(&'static str, Text)> {
     if !place.is_empty() {
         facts.push(("Where", place));
     }
-    facts.push(("Since", Text::from(alert::since(one, now))));
-    if let Some(until) = alert::until(one, now) {
-        facts.push(("Can be saved until", Text::from(until)));
-    }
+    facts.push((if one.phase == Phase::Ended { "Lasted" } else { "Since" }, Text::from(alert::since(one, now))));
+    facts.extend(alert::until(one, now).map(|(name, until)| (name, Text::from(until))));
     if let Some(interval) = alert::at_risk(one) {
         facts.push((if one.phase == Phase::Ended { "Was about" } else { "Data at risk" }, Text::from(interval)));
     }
@@ -247,23 +254,19 @@ fn group_facts(notification: &Notification, now: TimestampMs) -> Vec<(&'static s
         }
         facts.push(("Where", text));
     }
-    let since = match notification.ended {
+    facts.push(match notification.ended {
         Some(ended) => {
-            format!(
-                "{} until {} ({})",
-                moment(notification.began),
-                moment(ended),
-                span(ended.since(notification.began))
-            )
+            let span = span(ended.since(notification.began));
+            ("Lasted", Text::from(format!("{span}, {} to {}", moment(notification.began), moment(ended))))
         }
-        None => moment_and_distance(notification.began, now),
-    };
-    facts.push(("Since", Text::from(since)));
+        None => ("Since", Text::from(moment_and_distance(notification.began, now))),
+    });
     let soonest = notification.firing().filter(|one| one.alert.content.deadline.is_some());
     if let Some(first) = soonest.min_by_key(|one| one.alert.content.deadline)
-        && let Some(until) = alert::until(&first.alert, now)
+        && let Some((name, until)) = alert::until(&first.alert, now)
     {
-        facts.push(("The first can be saved until", Text::from(until)));
+        let place = format!("{until} (the first of them)");
+        facts.push((name, Text::from(place)));
     }
     facts
 }
@@ -279,12 +282,16 @@ pub(super) fn paragraph(markdown: &str) -> Text {
     Text::parse(markdown.split("\n\n").next().unwrap_or_default())
 }
 
-fn steps(entry: &Entry) -> Vec<StepText> {
+/// `ULID` in a command stands for the block; where there is one, it can be copied as it is.
+fn steps(entry: &Entry, single: Option<&NotifiedAlert>) -> Vec<StepText> {
+    let block = single.and_then(|notified| notified.alert.content.block.as_deref());
+    let block = block.filter(|block| block.chars().all(|c| c.is_ascii_alphanumeric()));
+    let filled = |run: &str| clean_lines(&block.map_or_else(|| run.to_owned(), |block| run.replace("ULID", block)));
     let steps = entry.what_to_do.iter().take(MOST_STEPS);
     steps
         .map(|step| StepText {
             text: paragraph(&step.step),
-            run: step.run.as_deref().map(clean_lines).filter(|run| !run.is_empty()),
+            run: step.run.as_deref().map(filled).filter(|run| !run.is_empty()),
         })
         .collect()
 }
