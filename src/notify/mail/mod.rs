@@ -38,10 +38,13 @@ impl MailSender {
             Some(name) => ClientId::Domain(name.to_owned()),
             None => ClientId::default(),
         };
-        let domain = match &hello {
-            ClientId::Domain(name) if is_name(name) => name.clone(),
+        let domain = if let ClientId::Domain(name) = &hello
+            && is_name(name)
+        {
+            name.clone()
+        } else {
             // an address literal is no name to thread by
-            _ => from.email.domain().to_owned(),
+            from.email.domain().to_owned()
         };
         // files of TLS are read at each connection, so that they can be rotated; here only to say early what is wrong
         tls_parameters(settings)?;

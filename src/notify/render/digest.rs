@@ -15,20 +15,28 @@ const MOST_LINES: usize = 20;
 /// What is counted together, in the order of the lines: worst first, what is over last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
+    Critical(String, String),
+    /// What is gone must not be behind what is merely late.
+    Lost(String, String),
     Firing(Severity, String, String),
     /// The place in [`ENDS`].
     Over(usize, String, String),
 }
 
-/// What is lost comes before what is well.
-const ENDS: [Option<FindingEnd>; 6] = [
-    Some(FindingEnd::Lost),
+/// What nobody saw healed comes before what is well.
+const ENDS: [Option<FindingEnd>; 5] = [
     None,
     Some(FindingEnd::Unwatched),
     Some(FindingEnd::Retired),
     Some(FindingEnd::Expired),
     Some(FindingEnd::Resolved),
 ];
+
+impl Key {
+    const fn fires(&self) -> bool {
+        matches!(self, Self::Critical(..) | Self::Firing(..))
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 struct Sum {
@@ -49,11 +57,11 @@ pub(super) fn story(notification: &Notification, teller: Teller<'_>) -> Story {
         }
     }
     let hidden = notification.parts.iter().fold(notification.more, |sum, part| sum.saturating_add(part.more));
-    let firing = sums.iter().filter(|(key, _)| matches!(key, Key::Firing(..))).map(|(_, sum)| sum.alerts);
+    let firing = sums.iter().filter(|(key, _)| key.fires()).map(|(_, sum)| sum.alerts);
     let firing = firing.fold(hidden, u64::saturating_add);
-    let over = sums.iter().filter(|(key, _)| matches!(key, Key::Over(..))).map(|(_, sum)| sum.alerts);
+    let over = sums.iter().filter(|(key, _)| !key.fires()).map(|(_, sum)| sum.alerts);
     let over = over.fold(0, u64::saturating_add);
-    let lost = sums.keys().any(|key| matches!(key, Key::Over(0, ..)));
+    let lost = sums.keys().any(|key| matches!(key, Key::Lost(..)));
     let tone = match (firing, lost) {
         (0, true) => Tone::Lost,
         (0, false) => Tone::Neutral,
@@ -92,8 +100,12 @@ pub(super) fn story(notification: &Notification, teller: Teller<'_>) -> Story {
 
 fn key(alert: &Alert) -> Key {
     let (name, bucket) = (alert.name.clone(), alert.content.bucket.clone());
-    if alert.phase == Phase::Ended {
-        Key::Over(ENDS.iter().position(|end| *end == alert.end).unwrap_or(1), name, bucket)
+    if alert.phase == Phase::Ended && alert.end == Some(FindingEnd::Lost) {
+        Key::Lost(name, bucket)
+    } else if alert.phase == Phase::Ended {
+        Key::Over(ENDS.iter().position(|end| *end == alert.end).unwrap_or(0), name, bucket)
+    } else if alert.content.severity == Severity::Critical {
+        Key::Critical(name, bucket)
     } else {
         Key::Firing(alert.content.severity, name, bucket)
     }
@@ -101,6 +113,8 @@ fn key(alert: &Alert) -> Key {
 
 fn item(key: &Key, sum: &Sum, now: TimestampMs) -> Item {
     let (mark, tone, name, bucket) = match key {
+        Key::Critical(name, bucket) => ("critical", Tone::Critical, name, bucket),
+        Key::Lost(name, bucket) => ("lost", Tone::Lost, name, bucket),
         Key::Firing(severity, name, bucket) => (severity.name(), tone_of(*severity), name, bucket),
         Key::Over(place, name, bucket) => {
             let end = ENDS.get(*place).copied().flatten();
@@ -113,12 +127,16 @@ fn item(key: &Key, sum: &Sum, now: TimestampMs) -> Item {
         text = text.and(Text::code(&cut(bucket, 80)));
     }
     text.0.push(Span::Plain(format!(": {}", count(sum.alerts, "alert"))));
-    let mut times = sum.began.map(|began| format!("since {}", moment_and_distance(began, now))).unwrap_or_default();
-    if matches!(key, Key::Over(..)) {
-        times = sum.began.map(|began| format!("began {}", moment(began))).unwrap_or_default();
-    }
+    let word = if key.fires() { "since" } else { "began" };
+    let mut times = sum.began.map(|began| format!("{word} {}", moment(began))).unwrap_or_default();
     if let Some(deadline) = sum.deadline {
-        times = format!("{times}; the first until {}", until(deadline, now));
+        let left = deadline.since(now);
+        let left = if left > 0 {
+            format!("{} left to save the first", span(left))
+        } else {
+            format!("too late for the first since {}", moment(deadline))
+        };
+        times = format!("{times}; {left}");
     }
     line(mark, tone, text, times)
 }

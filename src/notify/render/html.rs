@@ -19,35 +19,41 @@ pub(crate) fn html(story: &Story) -> String {
         escaped(&story.title())
     );
     for note in &story.notes {
-        body.push_str(&format!(
-            "<p style=\"margin:0 0 12px;padding:6px 12px;border-left:4px solid #e8a200\"><strong>{}</strong></p>\n",
-            spans(note)
-        ));
+        push(
+            &mut body,
+            &format!(
+                "<p style=\"margin:0 0 12px;padding:6px 12px;border-left:4px solid #e8a200\"><strong>{}</strong></p>\n",
+                spans(note)
+            ),
+        );
     }
     for text in &story.what {
-        body.push_str(&format!("<p style=\"margin:0 0 12px;font-size:16px\">{}</p>\n", spans(text)));
+        push(&mut body, &format!("<p style=\"margin:0 0 12px;font-size:16px\">{}</p>\n", spans(text)));
     }
     facts(&mut body, story);
     items(&mut body, &story.items, story.more);
     if let Some(impact) = &story.impact {
-        body.push_str(&heading("What is at risk"));
-        body.push_str(&format!("<p style=\"margin:0 0 12px\">{}</p>\n", spans(impact)));
+        push(&mut body, &heading("What is at risk"));
+        push(&mut body, &format!("<p style=\"margin:0 0 12px\">{}</p>\n", spans(impact)));
     }
     what_to_do(&mut body, story);
     if !story.evidence.is_empty() {
-        body.push_str(&heading("Evidence"));
+        push(&mut body, &heading("Evidence"));
         let rows = story.evidence.iter().map(|(name, value)| row(&escaped(name), &escaped(value)));
-        body.push_str(&table(&rows.collect::<String>()));
+        push(&mut body, &table(&rows.collect::<String>()));
     }
     links(&mut body, story);
     if let Some(silence) = &story.silence {
-        body.push_str(&format!("<p style=\"margin:0 0 4px;{QUIET}\">Silence it for 2 h:</p>\n{}", command(silence)));
+        push(&mut body, &format!("<p style=\"margin:0 0 4px;{QUIET}\">Silence it for 2 h:</p>\n{}", command(silence)));
     }
-    body.push_str(&format!(
-        "<p style=\"margin:16px 0 0;padding-top:8px;border-top:1px solid #9a9a9a55;font-size:13px;{QUIET}\">{}<br>{}</p>\n",
-        escaped(&story.reason),
-        escaped(&story.footer.join(" · "))
-    ));
+    push(
+        &mut body,
+        &format!(
+            "<p style=\"margin:16px 0 0;padding-top:8px;border-top:1px solid #9a9a9a55;font-size:13px;{QUIET}\">{}<br>{}</p>\n",
+            escaped(&story.reason),
+            escaped(&story.footer.join(" · "))
+        ),
+    );
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -60,10 +66,14 @@ pub(crate) fn html(story: &Story) -> String {
     )
 }
 
+fn push(out: &mut String, text: &str) {
+    out.push_str(text);
+}
+
 fn facts(body: &mut String, story: &Story) {
     if !story.facts.is_empty() {
         let rows = story.facts.iter().map(|(name, value)| row(&escaped(name), &spans(value)));
-        body.push_str(&table(&rows.collect::<String>()));
+        push(body, &table(&rows.collect::<String>()));
     }
 }
 
@@ -71,38 +81,41 @@ fn items(body: &mut String, items: &[Item], more: u64) {
     if items.is_empty() {
         return;
     }
-    body.push_str("<ul style=\"margin:0 0 16px;padding:0;list-style:none\">\n");
+    push(body, "<ul style=\"margin:0 0 16px;padding:0;list-style:none\">\n");
     for item in items {
-        body.push_str(&format!(
-            "<li style=\"margin:0;padding:6px 0 6px 10px;border-left:4px solid {};{RULE}\"><strong>{}</strong> {}<br>\
+        push(
+            body,
+            &format!(
+                "<li style=\"margin:0;padding:6px 0 6px 10px;border-left:4px solid {};{RULE}\"><strong>{}</strong> {}<br>\
              <span style=\"font-size:13px;{QUIET}\">{}</span></li>\n",
-            colour(item.tone),
-            escaped(&item.mark),
-            spans(&item.text),
-            escaped(&item.times)
-        ));
+                colour(item.tone),
+                escaped(&item.mark),
+                spans(&item.text),
+                escaped(&item.times)
+            ),
+        );
     }
     if more > 0 {
-        body.push_str(&format!("<li style=\"padding:6px 0 0 14px\">and {}</li>\n", count(more, "more alert")));
+        push(body, &format!("<li style=\"padding:6px 0 0 14px\">and {}</li>\n", count(more, "more alert")));
     }
-    body.push_str("</ul>\n");
+    push(body, "</ul>\n");
 }
 
 fn what_to_do(body: &mut String, story: &Story) {
     if story.remedy.is_none() && story.steps.is_empty() {
         return;
     }
-    body.push_str(&heading("What to do"));
+    push(body, &heading("What to do"));
     if let Some(remedy) = &story.remedy {
-        body.push_str(&format!("<p style=\"margin:0 0 12px\"><strong>{}</strong></p>\n", spans(remedy)));
+        push(body, &format!("<p style=\"margin:0 0 12px\"><strong>{}</strong></p>\n", spans(remedy)));
     }
     if !story.steps.is_empty() {
-        body.push_str("<ol style=\"margin:0 0 12px;padding-left:24px\">\n");
+        push(body, "<ol style=\"margin:0 0 12px;padding-left:24px\">\n");
         for step in &story.steps {
             let run = step.run.as_deref().map(command).unwrap_or_default();
-            body.push_str(&format!("<li style=\"margin:0 0 8px\">{}{run}</li>\n", spans(&step.text)));
+            push(body, &format!("<li style=\"margin:0 0 8px\">{}{run}</li>\n", spans(&step.text)));
         }
-        body.push_str("</ol>\n");
+        push(body, "</ol>\n");
     }
 }
 
@@ -113,7 +126,7 @@ fn links(body: &mut String, story: &Story) {
     let links = story.links.iter().map(|(name, link)| {
         format!("<a href=\"{}\" style=\"margin-right:16px\"><strong>{}</strong></a>", escaped(link), escaped(name))
     });
-    body.push_str(&format!("<p style=\"margin:16px 0\">{}</p>\n", links.collect::<Vec<_>>().join("\n")));
+    push(body, &format!("<p style=\"margin:16px 0\">{}</p>\n", links.collect::<Vec<_>>().join("\n")));
 }
 
 fn heading(text: &str) -> String {
@@ -146,7 +159,7 @@ fn spans(text: &Text) -> String {
     for span in &text.0 {
         match span {
             Span::Plain(text) => out.push_str(&escaped(text)),
-            Span::Code(text) => out.push_str(&format!("<code style=\"{MONO}\">{}</code>", escaped(text))),
+            Span::Code(text) => push(&mut out, &format!("<code style=\"{MONO}\">{}</code>", escaped(text))),
         }
     }
     out

@@ -8,12 +8,12 @@ use crate::model::{HOUR_MS, Links, TimestampMs};
 
 /// Where this service is seen.
 pub(crate) fn page(links: &Links) -> Option<String> {
-    usable(links.page.clone())
+    usable(&links.page)
 }
 
 /// The runbook of an alert.
 pub(crate) fn runbook(links: &Links, id: &str) -> Option<String> {
-    usable(links.runbook.replace("{id}", &encoded(id)))
+    usable(&links.runbook.replace("{id}", &encoded(id)))
 }
 
 /// The dashboard, from an hour before `from` until an hour after `to`, so that what came before can be seen.
@@ -24,7 +24,7 @@ pub(crate) fn dashboard(links: &Links, id: &str, bucket: &str, from: TimestampMs
         .replace("{bucket}", &encoded(bucket))
         .replace("{from}", &from.minus(HOUR_MS).0.to_string())
         .replace("{to}", &to.plus(HOUR_MS).0.to_string());
-    usable(link)
+    usable(&link)
 }
 
 /// What is read out of blocks has a dashboard of its own.
@@ -61,8 +61,8 @@ fn encoded(text: &str) -> String {
 }
 
 /// What is configured may be empty, and only these two schemes are links.
-fn usable(link: String) -> Option<String> {
-    let parsed = url::Url::parse(&link).ok()?;
+fn usable(link: &str) -> Option<String> {
+    let parsed = url::Url::parse(link).ok()?;
     matches!(parsed.scheme(), "http" | "https").then(|| parsed.to_string())
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn plain(story: &Story) -> String {
     for (idx, step) in story.steps.iter().enumerate() {
         line(&mut out, &format!("{}. ", idx + 1), &step.text.marked(), "   ");
         for command in step.run.iter().flat_map(|run| run.lines()) {
-            out.push_str(&format!("       {command}\n"));
+            push(&mut out, &format!("       {command}\n"));
         }
     }
     if !story.steps.is_empty() {
@@ -53,10 +53,10 @@ pub(crate) fn plain(story: &Story) -> String {
         out.push('\n');
     }
     for (name, link) in &story.links {
-        out.push_str(&format!("{name}: {link}\n"));
+        push(&mut out, &format!("{name}: {link}\n"));
     }
     if let Some(silence) = &story.silence {
-        out.push_str(&format!("\nSilence it for 2 h:\n  {silence}\n"));
+        push(&mut out, &format!("\nSilence it for 2 h:\n  {silence}\n"));
     }
     out.push_str("\n-- \n");
     line(&mut out, "", &story.reason, "");
@@ -80,6 +80,10 @@ pub(crate) fn minimal(story: &Story) -> String {
     cut(&lines.join("\n"), LONGEST_MINIMAL)
 }
 
+fn push(out: &mut String, text: &str) {
+    out.push_str(text);
+}
+
 fn items(out: &mut String, items: &[Item], more: u64) {
     for item in items {
         line(out, "- ", &format!("{}: {}", item.mark, item.text.marked()), "  ");
@@ -88,7 +92,7 @@ fn items(out: &mut String, items: &[Item], more: u64) {
         }
     }
     if more > 0 {
-        out.push_str(&format!("- and {}\n", count(more, "more alert")));
+        push(out, &format!("- and {}\n", count(more, "more alert")));
     }
     if !items.is_empty() {
         out.push('\n');

@@ -7,7 +7,9 @@ use super::when::{count, moment, moment_and_distance, span};
 use super::words::{end_meaning, end_word, reason, tone_of, tone_of_end, worst_end};
 use super::{Item, Span, StepText, Story, Tone, alert, digest, links};
 use crate::catalogue::{Catalogue, Entry};
-use crate::model::{Alert, Links, MINUTE_MS, Notification, NotifiedAlert, OutboxRow, Phase, Reason, TimestampMs};
+use crate::model::{
+    Alert, FindingEnd, Links, MINUTE_MS, Notification, NotifiedAlert, OutboxRow, Phase, Reason, TimestampMs,
+};
 
 /// Alerts that get a line of their own.
 const MOST_ITEMS: usize = 10;
@@ -157,7 +159,8 @@ pub(super) fn about(notification: &Notification) -> String {
     for (name, value) in group {
         // the severity may change, and the check has the alert's name
         if !matches!(name.as_str(), "alertname" | "bucket" | "severity" | "check") && !value.is_empty() {
-            about.push_str(&if name == "stream" { format!(", {value}") } else { format!(", {name}={value}") });
+            let label = if name == "stream" { value.clone() } else { format!("{name}={value}") };
+            about.extend([", ", &label]);
         }
     }
     cut(&clean(&about), LONGEST_ABOUT)
@@ -173,6 +176,12 @@ fn notes(notification: &Notification, single: Option<&NotifiedAlert>) -> Vec<Tex
             Some(_) => format!("It cannot be seen at the moment: what this rests on is unknown since {since}. What follows is as it was last seen."),
             None => format!("{} cannot be seen at the moment (unknown since {since} or later) and said as last seen.", count(number(unknown.len()), "alert")),
         }));
+    }
+    let lost = notification.alerts.iter().filter(|notified| notified.alert.end == Some(FindingEnd::Lost));
+    let lost = number(lost.filter(|notified| notified.alert.phase == Phase::Ended).count());
+    if lost > 0 && single.is_none() {
+        let are = if lost == 1 { "is" } else { "are" };
+        notes.push(Text::from(format!("{} {are} lost: what that was about is gone unhealed.", count(lost, "alert"))));
     }
     if let Some(since) = single.and_then(|notified| notified.alert.flapping_since) {
         notes.push(Text::from(format!("It comes and goes since {}, and is not told each time.", moment(since))));
@@ -212,7 +221,7 @@ fn ending(notification: &Notification) -> String {
         return format!(
             "Over after {lasted}: {}. {}",
             each.join(", "),
-            if matches!(end, Some(crate::model::FindingEnd::Lost)) {
+            if matches!(end, Some(FindingEnd::Lost)) {
                 end_meaning(end)
             } else {
                 "Only what is resolved was seen healed."

@@ -140,7 +140,7 @@ fn without_links(text: &str) -> String {
         let link = opened.split_once("](").and_then(|(words, target)| {
             let (target, after) = target.split_once(')')?;
             // no more than a catalogue writes: labels hold brackets, too
-            (target.ends_with(".md") && !words.contains('[')).then_some((words, after))
+            (target.strip_suffix(".md").is_some() && !words.contains('[')).then_some((words, after))
         });
         match link {
             Some((words, after)) => {

@@ -1,5 +1,7 @@
 //! What Slack's answers mean for what is done next.
 
+use std::error::Error;
+
 use slack_morphism::errors::SlackClientError;
 
 use crate::model::{FailureClass, SECOND_MS};
@@ -97,10 +99,12 @@ impl From<SlackClientError> for Failure {
                 let pause = error.retry_after.map(|pause| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
                 Self::Said("ratelimited".to_owned(), pause)
             }
-            SlackClientError::SystemError(error) => match error.cause.map(|cause| cause.downcast::<SendError>()) {
-                Some(Ok(error)) => Self::Other(*error),
-                Some(Err(_)) | None => Self::Other(not_understood()),
-            },
+            SlackClientError::SystemError(error) => {
+                match error.cause.map(<dyn Error + Send + Sync>::downcast::<SendError>) {
+                    Some(Ok(error)) => Self::Other(*error),
+                    Some(Err(_)) | None => Self::Other(not_understood()),
+                }
+            }
             SlackClientError::HttpError(_)
             | SlackClientError::HttpProtocolError(_)
             | SlackClientError::EndOfStream(_)
