@@ -40,23 +40,16 @@ impl Catalogue {
         self.entries.get(id)
     }
 
-    /// The alerts as the configuration has to know them, in the order of their ids.
-    pub fn known(&self) -> Vec<KnownAlert> {
-        let thresholds = |entry: &Entry| {
-            let all = entry.thresholds.iter();
-            all.map(|(name, threshold)| KnownThreshold {
-                name: name.clone(),
-                default: threshold.default,
-                help: threshold.help.clone(),
-            })
-            .collect()
-        };
-        let known = self.entries().map(|entry| KnownAlert {
-            id: entry.id.clone(),
-            is_check: entry.check.is_some(),
-            hold: entry.hold.text().to_owned(),
-            keep: entry.keep_firing_for.text().to_owned(),
-            thresholds: thresholds(entry),
+    /// The alerts that are PromQL alone, as the configuration has to know them, in the order of their ids.
+    pub fn known(&'static self) -> Vec<KnownAlert> {
+        let alone = self.entries().filter(|entry| entry.check.is_none());
+        let known = alone.map(|entry| KnownAlert {
+            id: &entry.id,
+            thresholds: entry
+                .thresholds
+                .iter()
+                .map(|(name, own)| KnownThreshold { name, default: own.default, help: &own.help })
+                .collect(),
         });
         known.collect()
     }

@@ -2,6 +2,7 @@
 //! rule files, `explain` and the texts of notifications are made from it and from nothing else. Pure: it gives
 //! strings, others write them.
 
+mod alertmanager;
 mod annotations;
 mod entry;
 mod exported;
@@ -17,7 +18,9 @@ mod rule_test;
 mod runbook;
 mod samples;
 mod template;
+mod words;
 
+pub use alertmanager::alertmanager;
 pub use entry::{AlertTest, Entry, Expectation, Firing, InputSeries, PrometheusDuration, Step, Threshold};
 use load::Origin;
 pub use load::{Catalogue, CatalogueError, Problem, embedded};
@@ -27,6 +30,7 @@ pub use rule_file::{RuleFile, RuleFormat, RuleTarget, is_generated, rule_documen
 pub use rule_test::{guard_of, rule_test_file};
 pub use runbook::{runbook, runbook_index};
 pub use template::{Template, TemplateError};
+pub use words::{Words, words};
 
 /// The ids of all checks, in the order of the documentation.
 pub fn check_ids() -> impl Iterator<Item = &'static str> {

@@ -1,5 +1,6 @@
 //! The command line: every command and flag, with its help. `docs/cli.md` is generated from here.
 
+mod rules;
 mod verify;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::model::{Level, TimestampMs};
+pub(super) use rules::{RulesArguments, RulesFormat, RulesTarget};
 pub(super) use verify::{BlockArguments, BoundArguments, Moment, VerifyArguments};
 
 const ABOUT: &str = "Watches the long-term memory of a Prometheus estate: the blocks in object storage";
@@ -153,9 +155,16 @@ pub enum Command {
     /// Work with the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Say what a check looks for, what is at risk when it finds something, and what to do
+    /// Make the rules that Prometheus evaluates over our metrics, and over those of Thanos, Prometheus and backups
     ///
-    /// Without CHECK: every check in one line.
+    /// One rule for each alert of the catalogue, made for your jobs, components, thresholds and links; without
+    /// `--config` for the defaults, which is also what `rules/` holds. `--alertmanager` prints the routes and inhibition
+    /// that go with them.
+    #[command(after_long_help = rules::EXAMPLES)]
+    Rules(RulesArguments),
+    /// Say what a check or an alert looks for, what is at risk when it finds something, and what to do
+    ///
+    /// Without ID: every check and every other alert in one line.
     Explain(ExplainArguments),
     /// Print the completion script of a shell
     ///
@@ -195,6 +204,9 @@ pub struct SourceArguments {
     /// Every key is described in `docs/configuration.md`. Not needed for a first look at one bucket.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Alerts of your own: a folder of files as in `alerts/`, each of which replaces the one of its name or adds one
+    #[arg(long = "alerts-dir", value_name = "DIR", hide_short_help = true)]
+    pub alerts_dir: Option<PathBuf>,
 }
 
 /// With what memory and as of when.
@@ -414,8 +426,12 @@ pub struct SelectionArguments {
 /// `explain`
 #[derive(Args, Debug)]
 pub struct ExplainArguments {
-    /// Id of a check, as in a finding; without it all are listed
+    /// Id of a check, as in a finding, or of another alert; without it all are listed
+    #[arg(value_name = "ID")]
     pub check: Option<String>,
+    /// Alerts of your own beside ours, or in their place
+    #[arg(long = "alerts-dir", value_name = "DIR")]
+    pub alerts_dir: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -457,6 +473,13 @@ mod tests {
             ("config check --config c", true),
             ("config", false),
             ("explain", true),
+            ("explain upload_lag --alerts-dir d", true),
+            ("rules", true),
+            ("rules --config c --format prometheus-operator --target 2.53 --out-dir d --alerts-dir a", true),
+            ("rules --format thanos", false),
+            ("rules --target 2.30", false),
+            ("rules --alertmanager --config c", true),
+            ("rules --alertmanager --out-dir d", false),
             ("explain coverage_gap", true),
             ("completions zsh", true),
             ("completions tcsh", false),

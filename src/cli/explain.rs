@@ -1,16 +1,17 @@
-//! `explain`: what a check means and what to do, from the catalogue.
+//! `explain`: what an alert means and what to do, from the catalogue.
 
+use super::alerts_dir;
 use super::arguments::ExplainArguments;
 use super::outcome::Outcome;
 use super::text::{Page, Paint, columns, push_line, wrap};
-use crate::catalogue::{self, Catalogue, Entry};
+use crate::catalogue::{Catalogue, Entry};
 
 /// How alike two ids have to be, from 0 to 1, for one to be meant by the other.
 const ALIKE: f64 = 0.75;
 
 /// Runs the command.
 pub(super) fn run(arguments: &ExplainArguments, page: Page) -> anyhow::Result<Outcome> {
-    let catalogue = catalogue::embedded()?;
+    let catalogue = alerts_dir::catalogue(arguments.alerts_dir.as_deref())?;
     let text = match &arguments.check {
         None => list(catalogue, page),
         Some(id) => match catalogue.entry(id) {
@@ -21,7 +22,7 @@ pub(super) fn run(arguments: &ExplainArguments, page: Page) -> anyhow::Result<Ou
     Ok(Outcome::text(text))
 }
 
-/// Every check in one line.
+/// Every alert in one line.
 fn list(catalogue: &Catalogue, page: Page) -> String {
     let width = catalogue.entries().map(|entry| columns(&entry.id)).max().unwrap_or(0);
     let mut out = String::new();
@@ -32,8 +33,8 @@ fn list(catalogue: &Catalogue, page: Page) -> String {
         out.push_str(&line.replacen(&entry.id, &page.paint(entry.severity.into(), &entry.id), 1));
     }
     out.push_str(
-        "\n`blockwarden explain CHECK` says more. The severity is the one that a finding has where nothing makes it \
-                  better or worse.\n",
+        "\n`blockwarden explain ID` says more. The severity is the one that a finding has where nothing makes it better \
+         or worse.\n",
     );
     out
 }
@@ -152,17 +153,18 @@ fn unknown(id: &str, catalogue: &Catalogue) -> String {
     alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let names: Vec<_> = alike.iter().take(3).map(|(_, id)| format!("`{id}`")).collect();
     let hint = if names.is_empty() { String::new() } else { format!("did you mean {}? ", names.join(" or ")) };
-    format!("there is no check `{id}`: {hint}`blockwarden explain` lists all")
+    format!("there is no check or alert `{id}`: {hint}`blockwarden explain` lists all")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue;
 
     const PAGE: Page = Page { width: 80, colour: false };
 
     fn run_with(check: Option<&str>) -> anyhow::Result<String> {
-        let arguments = ExplainArguments { check: check.map(str::to_owned) };
+        let arguments = ExplainArguments { check: check.map(str::to_owned), alerts_dir: None };
         run(&arguments, PAGE).map(|outcome| outcome.text)
     }
 
@@ -186,9 +188,9 @@ mod tests {
     #[test]
     fn unknown_checks_are_refused_with_a_suggestion() {
         for (id, expected) in [
-            ("covrage_gap", "there is no check `covrage_gap`: did you mean `coverage_gap`"),
+            ("covrage_gap", "there is no check or alert `covrage_gap`: did you mean `coverage_gap`"),
             ("lag", "`upload_lag`"),
-            ("zzz", "there is no check `zzz`: `blockwarden explain` lists all"),
+            ("zzz", "there is no check or alert `zzz`: `blockwarden explain` lists all"),
         ] {
             let error = run_with(Some(id)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -5,16 +5,17 @@ use tokio::runtime::Runtime;
 
 use super::arguments::{JudgementArguments, LogArguments, SourceArguments};
 use super::progress::Bars;
-use super::{logging, text};
-use crate::config::{self, Config, ConfigErrors, ObjstoreSource};
+use super::{alerts_dir, logging, text};
+use crate::config::{self, Config, ObjstoreSource};
 use crate::engine::{self, Engine, Job, Limits, State, clock};
 use crate::model::{Environment, PlanDocument};
 
 /// The configuration that the flags give.
-pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> Result<Config, ConfigErrors> {
+pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> anyhow::Result<Config> {
     let file = arguments.objstore_config_file.clone().map(ObjstoreSource::File);
     let objstore = file.or_else(|| arguments.objstore_config.clone().map(ObjstoreSource::Inline));
-    config::load(arguments.config.as_deref(), objstore.as_ref(), environment)
+    let known = alerts_dir::catalogue(arguments.alerts_dir.as_deref())?.known();
+    Ok(config::load(arguments.config.as_deref(), objstore.as_ref(), environment, &known)?)
 }
 
 /// Observes every bucket once and judges it; logs and shows progress on standard error meanwhile.

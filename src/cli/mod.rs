@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they share.
 
+mod alerts_dir;
 mod arguments;
 mod completions;
 mod config_check;
@@ -12,6 +13,7 @@ mod outcome;
 mod plan;
 mod progress;
 mod report;
+mod rules;
 #[cfg(test)]
 mod sample;
 mod scan;
@@ -39,6 +41,7 @@ pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyh
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),
         Command::Plan(arguments) => plan::run(arguments, environment, page),
         Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
+        Command::Rules(arguments) => rules::run(arguments, environment),
         Command::Explain(arguments) => explain::run(arguments, page),
         Command::Completions { shell } => completions::run(*shell),
     }

@@ -6,7 +6,7 @@ use super::mistake::{Mistakes, Place};
 use super::yaml::{self, Content, Key, Kind, Node, Reading, Section};
 use super::{duration, policy};
 use crate::checks::{Check, CheckPolicy, CheckSettings, Param, ParamValue};
-use crate::model::{Selector, Severity};
+use crate::model::{AlertSettings, KnownAlert, Selector, Severity};
 
 const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::Info];
 
@@ -20,6 +20,21 @@ pub(super) const COMMON: [Key; 2] = [
         "The severity of all its findings.",
     ),
 ];
+/// What an alert has, that of a check and one that is PromQL alone.
+pub(super) const OF_ALERTS: [Key; 2] = [
+    Key::new(
+        "for",
+        Kind::Duration,
+        "that of the alert",
+        "How long something has to be wrong before the alert fires, by rule and by our own notification.",
+    ),
+    Key::new(
+        "keep_firing_for",
+        Kind::Duration,
+        "that of the alert",
+        "How long the alert goes on after it is no longer wrong.",
+    ),
+];
 /// What a check has beside them.
 pub(super) const OVERRIDES: Key = Key::new(
     "overrides",
@@ -30,28 +45,52 @@ pub(super) const OVERRIDES: Key = Key::new(
 /// What an item of `overrides` has beside them.
 const MATCH: Key = Key::new("match", Kind::Selector, "", "Required: which streams.");
 
-/// Lowers `checks`; `place` is that of the key.
+/// Lowers `checks` to the policies of checks and what was set for alerts; `place` is that of the key.
 pub(super) fn lower(
     node: &Node,
     place: Place,
     reading: &Reading,
-    all: &[&'static Check],
+    (all, known): (&[&'static Check], &[KnownAlert]),
     mistakes: &mut Mistakes,
-) -> BTreeMap<String, CheckPolicy> {
-    let ids: Vec<Key> = all.iter().map(|check| Key::new(check.id, Kind::Other("mapping"), "", "")).collect();
-    let mut policies = BTreeMap::new();
-    let Some(section) = yaml::decode(node, place, &ids, false, reading, mistakes) else { return policies };
+) -> (BTreeMap<String, CheckPolicy>, BTreeMap<String, AlertSettings>) {
+    let ids = all.iter().map(|check| check.id).chain(known.iter().map(|alert| alert.id));
+    let ids: Vec<Key> = ids.map(|id| Key::new(id, Kind::Other("mapping"), "", "")).collect();
+    let (mut policies, mut alerts) = (BTreeMap::new(), BTreeMap::new());
+    let Some(section) = yaml::decode(node, place, &ids, false, reading, mistakes) else { return (policies, alerts) };
     for check in all {
         let Some(node) = section.node(check.id) else { continue };
         let reading = reading.key(check.id);
         let mut keys = settings_keys(check);
         keys.push(OVERRIDES);
+        keys.extend(OF_ALERTS);
         let Some(own) = yaml::decode(node, section.place(check.id), &keys, false, &reading, mistakes) else { continue };
         let overrides = own.node("overrides").map(|node| overrides(node, &own, check, mistakes));
         let policy = CheckPolicy { settings: settings(&own, check), overrides: overrides.unwrap_or_default() };
         policies.insert(check.id.to_owned(), policy);
+        alerts.insert(check.id.to_owned(), alert(&own, &[]));
     }
-    policies
+    for known in known {
+        let Some(node) = section.node(known.id) else { continue };
+        let [enabled, ..] = COMMON;
+        let thresholds = known.thresholds.iter().map(|own| Key::new(own.name, Kind::Ratio, "", own.help));
+        let keys: Vec<Key> = [enabled].into_iter().chain(OF_ALERTS).chain(thresholds).collect();
+        let reading = reading.key(known.id);
+        let Some(own) = yaml::decode(node, section.place(known.id), &keys, false, &reading, mistakes) else { continue };
+        let names: Vec<&str> = known.thresholds.iter().map(|threshold| threshold.name).collect();
+        alerts.insert(known.id.to_owned(), alert(&own, &names));
+    }
+    alerts.retain(|_, settings| *settings != AlertSettings::default());
+    (policies, alerts)
+}
+
+fn alert(section: &Section, thresholds: &[&str]) -> AlertSettings {
+    let set = thresholds.iter().filter_map(|name| Some(((*name).to_owned(), section.ratio(name)?)));
+    AlertSettings {
+        enabled: section.flag("enabled"),
+        hold_ms: section.ms("for"),
+        keep_ms: section.ms("keep_firing_for"),
+        thresholds: set.collect(),
+    }
 }
 
 fn overrides(node: &Node, own: &Section, check: &Check, mistakes: &mut Mistakes) -> Vec<(Selector, CheckSettings)> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::yaml::{Effect, Key, Kind, Table};
 use super::{buckets, checks, main_file, notify, objstore, policy, scrub, service, web};
 use crate::checks::{ALL, Check};
+use crate::model::KnownAlert;
 
 const HEAD: &str = "\
 <!-- Generated from src/config by `UPDATE=1 cargo test --lib config::docs`. Do not edit. -->
@@ -66,13 +67,13 @@ When TLS settings change, open connections end after the request that they are a
 ";
 
 /// The whole document.
-pub fn configuration() -> String {
-    render(ALL)
+pub fn configuration(alerts: &[KnownAlert]) -> String {
+    render(ALL, alerts)
 }
 
-fn render(all: &[&Check]) -> String {
+fn render(all: &[&Check], alerts: &[KnownAlert]) -> String {
     let mut text = HEAD.to_owned();
-    let sections: [(&str, &str, &Table); 9] = [
+    let sections: [(&str, &str, &Table); 11] = [
         ("Top level", "", &main_file::TABLE),
         ("`buckets`", "A list.", &buckets::TABLE),
         (
@@ -93,6 +94,8 @@ fn render(all: &[&Check]) -> String {
             &scrub::PRICES,
         ),
         ("`metrics`", "", &service::METRICS),
+        ("`metrics.rules`", "[rules.md](rules.md) says how rules are made and loaded.", &service::RULES),
+        ("`endpoints`", "A list.", &service::ENDPOINT),
         (
             "`web`",
             "`POST` or `PUT` to `/-/reload` needs `--web.enable-lifecycle`, and is refused to pages in a browser: an `Origin` has to \
@@ -105,6 +108,7 @@ fn render(all: &[&Check]) -> String {
         section(&mut text, title, lead, table);
     }
     check_sections(&mut text, all);
+    alert_sections(&mut text, alerts);
     text.push_str(NOTIFY_HEAD);
     section(&mut text, "`notify`", "", &notify::TABLE);
     for (title, lead, table) in notify::TABLES {
@@ -155,7 +159,7 @@ fn section(text: &mut String, title: &str, lead: &str, table: &Table) {
 
 fn check_sections(text: &mut String, all: &[&Check]) {
     text.push_str("\n## `checks`\n\nA mapping from the id of a check to its settings. Every check has these:\n\n");
-    rows(text, checks::COMMON.iter().chain([&checks::OVERRIDES]).map(row));
+    rows(text, checks::COMMON.iter().chain([&checks::OVERRIDES]).chain(&checks::OF_ALERTS).map(row));
     text.push_str(
         "\nand, where it has any, its own:\n\n| check | key | type | default | meaning |\n|---|---|---|---|---|\n",
     );
@@ -169,6 +173,24 @@ fn check_sections(text: &mut String, all: &[&Check]) {
             );
         }
     }
+}
+
+/// Alerts that are PromQL alone.
+fn alert_sections(text: &mut String, alerts: &[KnownAlert]) {
+    text.push_str(
+        "\nAn alert that is PromQL alone stands here as well, with `enabled`, `for` and `keep_firing_for`, and, where it \
+         has any, its thresholds:\n\n| alert | key | type | default | meaning |\n|---|---|---|---|---|\n",
+    );
+    let number = Kind::Ratio.describe();
+    for alert in alerts {
+        for own in &alert.thresholds {
+            let (id, name, help) = (alert.id, own.name, cell(own.help));
+            put(text, format_args!("| `{id}` | `{name}` | {number} | `{}` | {help} |\n", own.default));
+        }
+    }
+    let plain: Vec<String> =
+        alerts.iter().filter(|alert| alert.thresholds.is_empty()).map(|alert| format!("`{}`", alert.id)).collect();
+    put(text, format_args!("\nWithout a threshold: {}.\n", plain.join(", ")));
 }
 
 fn rows(text: &mut String, rows: impl Iterator<Item = String>) {
@@ -218,7 +240,7 @@ mod tests {
     #[test]
     fn the_committed_document_is_up_to_date() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-        let wanted = configuration();
+        let wanted = configuration(&crate::catalogue::embedded().unwrap().known());
         if environment::read().non_empty("UPDATE").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &wanted).unwrap();

@@ -8,7 +8,7 @@ use super::yaml::{self, Key, Kind, Node, Reading, Table};
 use super::{Loader, WebOptions, checks, notify, policy, scrub, service};
 use crate::alerting::AlertingPolicy;
 use crate::checks::{BucketPolicy, Policy};
-use crate::model::{BucketSettings, MetricsSettings, NotifySettings};
+use crate::model::{BucketSettings, MetricsSettings, NotifySettings, RuleSettings};
 
 const LATER: &str = "not supported by this version";
 const ANY: Kind = Kind::Other("anything");
@@ -41,7 +41,12 @@ pub(super) const TABLE: Table = Table {
             "What is known of producers; of several that match, the first that says something counts.",
         ),
         Key::new("checks", Kind::Other("mapping"), "", "Settings of single checks, by their id."),
-        Key::refused("endpoints", ANY, LATER),
+        Key::new(
+            "endpoints",
+            Kind::Sections(&service::ENDPOINT),
+            "",
+            "The servers beside the buckets, by the `job` under which Prometheus scrapes them: that one is gone is an alert, too.",
+        ),
         Key::refused("deviation", ANY, LATER),
         Key::refused("backups", ANY, LATER),
         Key::new("notify", Kind::Section(&notify::TABLE), "", "Who `watch` tells what, when and how."),
@@ -74,6 +79,8 @@ pub(super) struct Main {
     pub(super) alerting: AlertingPolicy,
     /// `notify`, as far as it is done.
     pub(super) notify: NotifySettings,
+    /// What rules are made for.
+    pub(super) rules: RuleSettings,
 }
 
 /// Lowers the file. Without `with_buckets` its `buckets` are looked through for mistakes and otherwise ignored.
@@ -99,16 +106,25 @@ pub(super) fn lower(loader: &mut Loader<'_>, path: &Path, file: &Arc<str>, node:
         }
         Vec::new()
     };
+    let both = (loader.checks, loader.alerts);
+    let (checks, alerts) = top.node("checks").map_or_else(Default::default, |node| {
+        checks::lower(node, top.place("checks"), &reading.key("checks"), both, loader.mistakes)
+    });
     let policy = Policy {
         streams: policy::streams(top.sections("streams"), loader.mistakes),
-        checks: top.node("checks").map_or_else(Default::default, |node| {
-            checks::lower(node, top.place("checks"), &reading.key("checks"), loader.checks, loader.mistakes)
-        }),
+        checks,
         scrub: scrub::lower(top.section("scrub"), loader.mistakes),
         ..Policy::default()
     };
     let metrics = service::metrics(top.section("metrics"), loader.mistakes);
     let web = service::web(top.section("web"), path, loader.mistakes);
     let (alerting, notify) = notify::lower(top.section("notify"), path, loader.mistakes);
-    Main { buckets, defaults, policy, metrics, web, alerting, notify }
+    let rules = RuleSettings {
+        alerts,
+        stream_labels: metrics.stream_labels.clone(),
+        max_streams: metrics.max_streams,
+        links: notify.links.clone(),
+        ..service::rules(top.section("metrics"), top.sections("endpoints"), loader.mistakes)
+    };
+    Main { buckets, defaults, policy, metrics, web, alerting, notify, rules }
 }

@@ -33,7 +33,7 @@ pub use web::WebFile;
 
 use crate::alerting::AlertingPolicy;
 use crate::checks::{ALL, Check, Policy};
-use crate::model::{BucketSettings, Environment, MetricsSettings, NotifySettings, Selector};
+use crate::model::{BucketSettings, Environment, KnownAlert, MetricsSettings, NotifySettings, RuleSettings, Selector};
 use mistake::Mistakes;
 use yaml::{Node, Reading, Source};
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub alerting: AlertingPolicy,
     /// How they are told.
     pub notify: NotifySettings,
+    /// What rules are made for.
+    pub rules: RuleSettings,
 }
 
 /// What `--objstore.config-file` or `--objstore.config` gave.
@@ -74,14 +76,15 @@ impl fmt::Debug for ObjstoreSource {
 }
 
 /// Loads the configuration. `objstore` stands instead of the file's `buckets`, whose own files are not read then; all
-/// else of the file applies.
+/// else of the file applies. `alerts` are those that are PromQL alone, which may be set up like checks.
 pub fn load(
     config_file: Option<&Path>,
     objstore: Option<&ObjstoreSource>,
     environment: &Environment,
+    alerts: &[KnownAlert],
 ) -> Result<Config, ConfigErrors> {
     let mut mistakes = Mistakes::default();
-    let mut loader = Loader { environment, mistakes: &mut mistakes, checks: ALL };
+    let mut loader = Loader { environment, mistakes: &mut mistakes, checks: ALL, alerts };
     let config = loader.load(config_file, objstore);
     mistakes.finish(config)
 }
@@ -96,6 +99,7 @@ struct Loader<'a> {
     environment: &'a Environment,
     mistakes: &'a mut Mistakes,
     checks: &'a [&'static Check],
+    alerts: &'a [KnownAlert],
 }
 
 impl Loader<'_> {
@@ -132,6 +136,7 @@ impl Loader<'_> {
             web: main.web,
             alerting: main.alerting,
             notify: main.notify,
+            rules: main.rules,
         }
     }
 

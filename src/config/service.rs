@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::Mistakes;
 use super::yaml::{Key, Kind, Section, Table};
-use crate::model::{MetricLabel, MetricsSettings};
+use crate::model::{Component, ComponentSettings, MINUTE_MS, MetricLabel, MetricsSettings, RuleSettings};
+
+/// A series counts for 5 minutes, so rules that are evaluated less often have gaps.
+const MAX_RULE_INTERVAL_MS: i64 = 5 * MINUTE_MS;
 
 /// `metrics`
 pub(super) const METRICS: Table = Table {
@@ -22,6 +25,50 @@ pub(super) const METRICS: Table = Table {
             "1000",
             "Streams that have series of their own; the others are summed.",
         ),
+        Key::new("rules", Kind::Section(&RULES), "", "What `blockwarden rules` makes rules for."),
+    ],
+    lenient: false,
+};
+
+/// `metrics.rules`
+pub(super) const RULES: Table = Table {
+    keys: &[
+        Key::new("job", Kind::Text, "blockwarden", "The label `job` under which Prometheus scrapes Blockwarden."),
+        Key::new(
+            "window",
+            Kind::Duration,
+            "10m",
+            "How far back rules look, so that a scrape that fails resolves nothing. At least twice the interval.",
+        ),
+        Key::new("interval", Kind::Duration, "1m", "From one evaluation of the rules to the next, at most 5m."),
+    ],
+    lenient: false,
+};
+
+/// An entry of `endpoints`
+pub(super) const ENDPOINT: Table = Table {
+    keys: &[
+        Key::new("name", Kind::Text, "", "Required; unique."),
+        Key::new(
+            "component",
+            Kind::Choice(&[
+                "prometheus",
+                "sidecar",
+                "compactor",
+                "store",
+                "query",
+                "receive",
+                "ruler",
+                "replicate",
+                "backup",
+            ]),
+            "",
+            "Required: what it is. `backup` is a job that reports `prometheus_backup_*`.",
+        ),
+        Key::new("job", Kind::Text, "", "Required: the label `job` under which Prometheus scrapes it."),
+        Key::refused("url", Kind::Other("anything"), "not supported by this version"),
+        Key::refused("tls_config", Kind::Other("anything"), "not supported by this version"),
+        Key::refused("basic_auth", Kind::Other("anything"), "not supported by this version"),
     ],
     lenient: false,
 };
@@ -79,6 +126,40 @@ pub(super) fn metrics(section: Option<&Section>, mistakes: &mut Mistakes) -> Met
 fn is_label_name(name: &str) -> bool {
     let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     is_word && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && !name.starts_with("__")
+}
+
+/// Lowers `metrics.rules` and `endpoints`.
+pub(super) fn rules(metrics: Option<&Section>, endpoints: &[Section], mistakes: &mut Mistakes) -> RuleSettings {
+    let mut settings = RuleSettings::default();
+    if let Some(section) = metrics.and_then(|metrics| metrics.section("rules")) {
+        if !section.text("job").is_empty() {
+            settings.job = section.text("job");
+        }
+        settings.window_ms = section.ms("window").unwrap_or(settings.window_ms);
+        settings.interval_ms = section.ms("interval").unwrap_or(settings.interval_ms);
+        if !(1..=MAX_RULE_INTERVAL_MS).contains(&settings.interval_ms) {
+            section.mistake(
+                mistakes,
+                "interval",
+                "expected more than 0s and at most 5m, after which Prometheus forgets",
+            );
+        } else if settings.window_ms < settings.interval_ms.saturating_mul(2) {
+            section.mistake(mistakes, "window", "expected at least twice the interval");
+        }
+    }
+    let mut names = BTreeSet::new();
+    for section in endpoints {
+        for (key, what) in [("name", "a name"), ("component", "what it is"), ("job", "its label `job`")] {
+            section.require(mistakes, key, what);
+        }
+        if section.is_given("name") && !names.insert(section.text("name")) {
+            section.mistake(mistakes, "name", "is the name of another endpoint");
+        }
+        if let Some(component) = Component::from_name(&section.text("component")) {
+            settings.components.push(ComponentSettings { component, job: section.text("job") });
+        }
+    }
+    settings
 }
 
 /// Lowers `web`. `main` is the path of the file that it is in.

@@ -151,17 +151,11 @@ pub struct ComponentSettings {
     pub job: String,
 }
 
-/// An alert that there is, as far as the configuration has to know it.
+/// An alert that is PromQL alone, as far as the configuration has to know it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownAlert {
     /// Id in the catalogue.
-    pub id: String,
-    /// It is about the findings of a check, whose thresholds are the check's own.
-    pub is_check: bool,
-    /// `for`, as it is where nothing is set.
-    pub hold: String,
-    /// `keep_firing_for`, as it is where nothing is set.
-    pub keep: String,
+    pub id: &'static str,
     /// What may be set.
     pub thresholds: Vec<KnownThreshold>,
 }
@@ -170,9 +164,9 @@ pub struct KnownAlert {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownThreshold {
     /// The key in the configuration.
-    pub name: String,
+    pub name: &'static str,
     /// Where nothing is set.
     pub default: f64,
     /// One sentence.
-    pub help: String,
+    pub help: &'static str,
 }

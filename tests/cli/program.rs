@@ -53,7 +53,7 @@ fn usage_and_configuration_errors_exit_with_2_and_print_no_document() {
         (&["scan", "--output", "json", "--objstore.config", "type: FTP\nconfig: {}"], "--objstore.config:1:"),
         (&["coverage", "--objstore.config-file", SAMPLE, "--stream", "eu1"], "--stream `eu1`"),
         (&["config", "check"], "no bucket is given"),
-        (&["explain", "no_such_check"], "there is no check `no_such_check`"),
+        (&["explain", "no_such_check"], "there is no check or alert `no_such_check`"),
         (&["completions", "tcsh"], "tcsh"),
         (&[], "Usage:"),
     ] {

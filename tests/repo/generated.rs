@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use blockwarden::model::RuleSettings;
 use blockwarden::{catalogue, checks, tsdb};
 
 use crate::source;
@@ -118,4 +119,19 @@ fn differences_are_found() {
     let found =
         differences(&files(&[("a", "1"), ("b", "1"), ("c", "1")]), &files(&[("a", "1"), ("b", "2"), ("d", "1")]));
     assert_eq!(found, ["b is out of date", "c is missing", "d is stale"]);
+}
+
+#[test]
+fn the_snippet_for_alertmanager_is_up_to_date() {
+    let path = "docs/alertmanager.yaml";
+    let text = catalogue::alertmanager(catalogue::embedded().unwrap(), &RuleSettings::default()).unwrap();
+    if is_update() {
+        fs::write(source::root().join(path), &text).unwrap();
+    }
+    let committed = fs::read_to_string(source::root().join(path)).unwrap_or_default();
+    assert!(committed == text, "{path} is out of date\nrun `UPDATE=1 cargo test --test repo`");
+    // everything that inhibits and is inhibited is there
+    for entry in catalogue::embedded().unwrap().entries().filter(|entry| !entry.inhibited_by.is_empty()) {
+        assert!(text.contains(&entry.name), "{}", entry.id);
+    }
 }

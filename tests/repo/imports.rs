@@ -11,7 +11,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("deviation", &["model", "tsdb"]),
     ("checks", &["model", "deviation"]),
     ("alerting", &["model"]),
-    ("catalogue", &["model", "checks"]),
+    ("catalogue", &["model", "checks", "alerting"]),
     ("config", &["model", "checks", "alerting"]),
     ("discover", &["model", "tsdb"]),
     ("verify", &["model", "tsdb", "discover"]),

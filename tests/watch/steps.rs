@@ -70,7 +70,7 @@ impl Steps {
 }
 
 fn load(folder: &Path) -> Config {
-    config::load(Some(&folder.join("blockwarden.yaml")), None, &Environment::default()).unwrap()
+    config::load(Some(&folder.join("blockwarden.yaml")), None, &Environment::default(), &[]).unwrap()
 }
 
 /// The moment that a test names.

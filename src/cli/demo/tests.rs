@@ -48,7 +48,7 @@ impl Desk {
         let directory = self.folder.bucket().display();
         let objstore = ObjstoreSource::Inline(format!("{{type: FILESYSTEM, config: {{directory: {directory}}}}}"));
         let environment = Environment::default();
-        let config = config::load(None, Some(&objstore), &environment).unwrap();
+        let config = config::load(None, Some(&objstore), &environment, &[]).unwrap();
         let limits = Limits::default();
         let job = Job { buckets: config.buckets, policy: config.policy, state, environment, limits };
         let engine = Engine::open(job, &clock::ambient()).unwrap();

@@ -35,10 +35,10 @@ fn bytes_that_are_no_text_are_refused() {
 #[test]
 fn a_file_that_cannot_be_read_is_said_with_the_reason() {
     let missing = Path::new("/nonexistent/main.yaml");
-    let errors = load(Some(missing), None, &Environment::default()).unwrap_err();
+    let errors = load(Some(missing), None, &Environment::default(), &[]).unwrap_err();
     assert_eq!(errors.to_string(), "/nonexistent/main.yaml: cannot be read: there is no such file");
     let source = ObjstoreSource::File("/".into());
-    let errors = load(None, Some(&source), &Environment::default()).unwrap_err();
+    let errors = load(None, Some(&source), &Environment::default(), &[]).unwrap_err();
     assert_eq!(errors.to_string(), "/: cannot be read: it is a directory");
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::checks::{Param, ParamValue, Retention};
+use crate::model::RuleSettings;
 use crate::model::{DAY_MS, HOUR_MS, Labels, Severity};
 
 static LATE: Check = Check {
@@ -117,7 +118,7 @@ fn a_flag_stands_instead_of_the_buckets() {
 
 #[test]
 fn without_any_bucket_it_is_said_what_to_give() {
-    let errors = load(None, None, &Environment::default()).unwrap_err();
+    let errors = load(None, None, &Environment::default(), &[]).unwrap_err();
     assert_eq!(
         errors.to_string(),
         "command line: no bucket is given: add --objstore.config-file FILE with a Thanos objstore.config, or --config \
@@ -275,4 +276,57 @@ fn defaults_in_the_documentation_are_those_that_hold() {
         crate::model::parse_prometheus_duration(retire.default),
         Some(Policy::default().retire_after_ms(&labels))
     );
+}
+
+#[test]
+fn rules_are_set_up() {
+    let text = format!(
+        "{BUCKET}metrics: {{stream_labels: [cluster], max_streams: 50, rules: {{job: warden, window: 20m, interval: 2m}}}}\n\
+         endpoints:\n  - {{name: a, component: compactor, job: thanos-compact}}\n  - {{name: b, component: prometheus, job: p}}\n\
+         checks:\n  upload_lag: {{for: 7m, enabled: false}}\n  overlap: {{severity: info}}\n  \
+         halted: {{keep_firing_for: 1h, intervals: 2.5}}\nnotify: {{links: {{page: 'https://b.example.com'}}}}\n"
+    );
+    let rules = Folder::new(&text).load().unwrap().rules;
+    assert_eq!((rules.job.as_str(), rules.window_ms, rules.interval_ms), ("warden", 1_200_000, 120_000));
+    assert_eq!((rules.stream_labels, rules.max_streams), (vec!["cluster".to_owned()], 50));
+    assert_eq!(rules.links.page, "https://b.example.com");
+    let components: Vec<_> = rules.components.iter().map(|one| (one.component.name(), one.job.as_str())).collect();
+    assert_eq!(components, [("compactor", "thanos-compact"), ("prometheus", "p")]);
+    assert_eq!(rules.alerts.keys().collect::<Vec<_>>(), ["halted", "upload_lag"]);
+    assert_eq!((rules.alerts["upload_lag"].enabled, rules.alerts["upload_lag"].hold_ms), (Some(false), Some(420_000)));
+    let halted = &rules.alerts["halted"];
+    assert_eq!((halted.keep_ms, halted.thresholds["intervals"]), (Some(3_600_000), 2.5));
+    assert_eq!(Folder::new(BUCKET).load().unwrap().rules, RuleSettings::default());
+}
+
+#[test]
+fn mistakes_about_rules_are_found() {
+    for (text, expected) in [
+        ("metrics: {rules: {window: 1m}}", "metrics.rules.window: expected at least twice the interval"),
+        (
+            "metrics: {rules: {interval: 10m, window: 1h}}",
+            "metrics.rules.interval: expected more than 0s and at most 5m",
+        ),
+        ("metrics: {rules: {window: fast}}", "metrics.rules.window: expected a duration"),
+        ("endpoints: [{name: a, job: b}]", "endpoints[0].component: is missing"),
+        ("endpoints: [{name: a, component: car, job: b}]", "endpoints[0].component: expected one of"),
+        ("endpoints: [{name: a, component: store}]", "endpoints[0].job: is missing"),
+        ("endpoints: [{component: store, job: b}]", "endpoints[0].name: is missing"),
+        (
+            "endpoints: [{name: a, component: store, job: b}, {name: a, component: query, job: c}]",
+            "endpoints[1].name: is the name of another endpoint",
+        ),
+        (
+            "endpoints: [{name: a, component: store, job: b, url: 'http://c'}]",
+            "endpoints[0].url: not supported by this version",
+        ),
+        ("checks: {upload_lag: {for: soon}}", "checks.upload_lag.for: expected a duration"),
+        ("checks: {upload_lag: {intervals: 3}}", "unknown key `intervals`"),
+        ("checks: {halted: {severity: info}}", "unknown key `severity`"),
+        ("checks: {halted: {intervals: -1}}", "checks.halted.intervals: expected"),
+        ("checks: {haltet: {}}", "unknown key `haltet`; did you mean `halted`?"),
+    ] {
+        let found = Folder::new(&format!("{BUCKET}{text}\n")).load().unwrap_err().join("\n");
+        assert!(found.contains(expected), "{text}: {found}");
+    }
 }

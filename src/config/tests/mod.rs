@@ -9,13 +9,20 @@ mod secrets;
 mod web;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::*;
-use crate::model::ProviderSettings;
+use crate::model::{KnownThreshold, ProviderSettings};
+
+/// An alert that is PromQL alone.
+static ALERTS: LazyLock<Vec<KnownAlert>> = LazyLock::new(|| {
+    let help = "How many.";
+    vec![KnownAlert { id: "halted", thresholds: vec![KnownThreshold { name: "intervals", default: 3.0, help }] }]
+});
 
 /// Loads an inline `objstore.config`.
 fn inline(text: &str, environment: &Environment) -> Result<BucketSettings, Vec<String>> {
-    let config = load(None, Some(&ObjstoreSource::Inline(text.to_owned())), environment);
+    let config = load(None, Some(&ObjstoreSource::Inline(text.to_owned())), environment, &[]);
     config.map(|config| config.buckets.into_iter().next().unwrap()).map_err(|errors| lines(&errors))
 }
 
@@ -56,7 +63,7 @@ impl Folder {
         let mut mistakes = Mistakes::default();
         let flag = flag.map(|text| ObjstoreSource::Inline(text.to_owned()));
         let path = self.0.path().join("main.yaml");
-        let mut loader = Loader { environment: &environment, mistakes: &mut mistakes, checks };
+        let mut loader = Loader { environment: &environment, mistakes: &mut mistakes, checks, alerts: &ALERTS };
         let config = loader.load(Some(&path), flag.as_ref());
         let prefix = format!("{}/", self.0.path().display());
         mistakes.finish(config).map_err(|errors| lines(&errors).iter().map(|line| line.replace(&prefix, "")).collect())

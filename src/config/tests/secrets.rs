@@ -65,7 +65,7 @@ fn no_secret_is_repeated() {
     let (mut good, mut bad) = (0, 0);
     for document in documents() {
         let source = ObjstoreSource::Inline(document.clone());
-        let output = match load(None, Some(&source), &environment) {
+        let output = match load(None, Some(&source), &environment, &[]) {
             Ok(config) => {
                 good += 1;
                 format!("{config:?} {:#?} {:?}", config.buckets, config.summary())

@@ -163,7 +163,7 @@ mod tests {
             "{{type: S3, config: {{bucket: b, endpoint: {}, insecure: true, access_key: a, secret_key: b}}}}",
             silent.local_addr().unwrap()
         );
-        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default()).unwrap();
+        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default(), &[]).unwrap();
         let job = Job {
             buckets: config.buckets,
             policy: config.policy,

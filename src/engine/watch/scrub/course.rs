@@ -279,7 +279,7 @@ mod tests {
     /// A station that has seen the sample bucket.
     async fn station() -> (Station, Configured) {
         let objstore = "{type: FILESYSTEM, config: {directory: tests/fixtures/sample-bucket}}".to_owned();
-        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default()).unwrap();
+        let config = config::load(None, Some(&ObjstoreSource::Inline(objstore)), &Environment::default(), &[]).unwrap();
         let configured = Configured {
             buckets: config.buckets.clone(),
             policy: config.policy.clone(),
