@@ -18,6 +18,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use notice::digest;
 pub use policy::{
     AlertingPolicy, DEADLINE_MS, DEFAULT_GROUP_BY, Flapping, Kind, MuteTime, REMEMBERED_MS, ReceiverPolicy, Route,
     Timing,

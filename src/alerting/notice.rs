@@ -11,8 +11,8 @@ use crate::model::{
 /// Alerts in one notification; what else fires is counted.
 const MAX_ALERTS: usize = 200;
 
-/// 16 hex digits that tell these texts from others.
-fn digest(parts: &[&str]) -> String {
+/// 16 hex digits that tell these texts from others: ids of what is told are made of them.
+pub fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         // a length before each part, so that no two lists run together

@@ -99,6 +99,7 @@ const fn need_words(need: Need) -> &'static str {
         Need::Marks => "every mark",
         Need::Ledger => "the ledger",
         Need::Bytes => "a verification of the block as it is now",
+        Need::Receivers => "how telling people goes, which `watch` knows",
     }
 }
 

@@ -10,8 +10,8 @@ use super::{ALL, Policy, Scope};
 use crate::model::{
     BlockChange, BlockMeta, BlockSource, BlockView, BucketPast, BucketView, Damage, DeletionMark, FileEntry, Finding,
     ForeignKeys, HOUR_MS, Interval, Labels, Level, Listing, MarkState, Marks, MetaState, ObjectView, Parent, PastBlock,
-    Place, Problem, Provider, RequestCounts, Resolution, Schedule, Severity, Stats, TimestampMs, Verdict, Verification,
-    Verified,
+    Place, Problem, Provider, ReceiverStatus, RequestCounts, Resolution, Schedule, Severity, Stats, TimestampMs,
+    Verdict, Verification, Verified,
 };
 
 /// 2026-01-01T00:00:00Z: hour 0 of all tests.
@@ -91,6 +91,8 @@ pub(crate) struct Kit {
     pub(crate) past: BucketPast,
     pub(crate) policy: Policy,
     pub(crate) ledger_failure: Option<String>,
+    /// Who is to be told, as in a service.
+    pub(crate) receivers: Option<Vec<ReceiverStatus>>,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) verified: Verified,
     serial: u128,
@@ -116,6 +118,7 @@ impl Kit {
             past: BucketPast::default(),
             policy: Policy::default(),
             ledger_failure: None,
+            receivers: None,
             schedule: None,
             verified: Verified::new(),
             serial: 0,
@@ -269,6 +272,7 @@ impl Kit {
             ledger_failure,
             judged_at: self.view.observed_at,
             schedule: self.schedule.as_ref(),
+            receivers: self.receivers.as_deref(),
         })
     }
 

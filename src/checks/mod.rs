@@ -23,6 +23,7 @@ pub(crate) mod kit;
 pub mod ledger_failing;
 mod meta_invalid;
 mod missing_object;
+pub mod notification_failing;
 mod object_archived;
 mod object_mutated;
 mod overlap;
@@ -97,6 +98,7 @@ pub static ALL: &[&Check] = &[
     &scan_stalled::CHECK,
     &fact_unknown::CHECK,
     &ledger_failing::CHECK,
+    &notification_failing::CHECK,
 ];
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::Check;
 use super::estate::{Estate, Placed};
 use super::policy::{Param, ParamValue};
 use crate::model::{
-    Evidence, Finding, Interval, Labels, Resolution, Schedule, Severity, Subject, TimestampMs, format_duration_ms,
+    Evidence, Finding, Interval, Labels, ReceiverStatus, Resolution, Schedule, Severity, Subject, TimestampMs,
+    format_duration_ms,
 };
 
 /// One check on one bucket.
@@ -27,6 +28,8 @@ pub struct Scope<'a> {
     pub judged_at: TimestampMs,
     /// How passes go, where they are made again and again.
     pub schedule: Option<&'a Schedule>,
+    /// Who is to be told of what is wrong, and how that goes; `None` where nobody is told.
+    pub receivers: Option<&'a [ReceiverStatus]>,
 }
 
 impl Scope<'_> {

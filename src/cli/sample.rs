@@ -90,7 +90,7 @@ pub(super) fn snapshot(streams: Vec<StreamSummary>, findings: Vec<Finding>) -> S
         requests: RequestCounts { list: 1, get: blocks, head: 0 },
         streams,
     };
-    Snapshot { at: AT, findings, buckets: vec![bucket] }
+    Snapshot { at: AT, findings, buckets: vec![bucket], ..Snapshot::default() }
 }
 
 /// A critical finding with everything in it, two warnings that share a check, one note about a hostile key.

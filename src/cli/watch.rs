@@ -10,10 +10,11 @@ use super::arguments::{SourceArguments, WatchArguments, WebArguments};
 use super::outcome::Outcome;
 use super::progress::Bars;
 use super::{judge, logging, text};
+use crate::catalogue::{self, Catalogue};
 use crate::config::{self, Config, WebFile};
-use crate::engine::watch::{Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
+use crate::engine::watch::{Alerts, Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
 use crate::engine::{Job, Limits, State, clock};
-use crate::model::{Environment, WebSource};
+use crate::model::{Environment, RuleSettings, WebSource};
 
 /// For what is under way when the end is asked for.
 const GRACE: Duration = Duration::from_secs(15);
@@ -22,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyhow::Result<Outcome> {
     logging::install(arguments.log, text::wants_colour(environment), &Bars::none())?;
     let config = judge::load(&arguments.source, environment)?;
+    let words = Arc::new(catalogue::embedded()?.clone());
+    let (alerts, loader) = (alerts(&config, &words), loader(&arguments.source, environment, Arc::clone(&words)));
     let web = web_options(&arguments.web, config.web);
     let state = arguments.state.clone().map_or_else(|| default_state(environment), State::File);
     let settings = Settings {
@@ -34,7 +37,9 @@ pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyh
         },
         metrics: config.metrics,
         web,
-        loader: loader(&arguments.source, environment),
+        alerts,
+        words,
+        loader,
         ambient: clock::ambient(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
@@ -99,12 +104,24 @@ fn default_state(environment: &Environment) -> State {
     folder.map_or(State::Memory, |folder| State::Preferred(folder.join("ledger.db")))
 }
 
+/// Who is told what, with the alerts that there are.
+pub(super) fn alerts(config: &Config, words: &Catalogue) -> Alerts {
+    let rules = RuleSettings {
+        stream_labels: config.metrics.stream_labels.clone(),
+        links: config.notify.links.clone(),
+        ..RuleSettings::default()
+    };
+    Alerts::new(config.alerting.clone(), config.notify.clone(), rules, words)
+}
+
 /// Reads the same configuration again.
-pub(super) fn loader(source: &SourceArguments, environment: &Environment) -> Loader {
+pub(super) fn loader(source: &SourceArguments, environment: &Environment, words: Arc<Catalogue>) -> Loader {
     let (source, environment) = (source.clone(), environment.clone());
     Arc::new(move || {
-        let configured =
-            |config: Config| Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics };
+        let configured = |config: Config| {
+            let alerts = alerts(&config, &words);
+            Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics, alerts }
+        };
         judge::load(&source, &environment).map(configured).map_err(|errors| errors.to_string())
     })
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 pub(super) mod readable;
+mod telling;
 mod verified;
 #[cfg(test)]
 mod verified_tests;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use self::changes::{bucket_of, log_ended, log_opened};
+pub(super) use self::telling::Decided;
+use self::telling::Telling;
 pub(super) use self::verified::Open;
 use self::verified::Readings;
 use super::cycle::EngineError;
@@ -52,6 +55,8 @@ pub(super) struct Core {
     readings: Readings,
     /// A view comes from the ledger: nothing that rests on it is new.
     rewound: bool,
+    /// Alerts, where people are told of them.
+    telling: Option<Telling>,
 }
 
 #[derive(Debug)]
@@ -156,6 +161,7 @@ impl Core {
             says_changes: false,
             readings: Readings::default(),
             rewound: false,
+            telling: None,
         };
         core.open_buckets(buckets)?;
         Ok(core)
@@ -265,6 +271,7 @@ impl Core {
             || self.memory.failure().is_some()
             || !self.unsaved.is_empty()
             || self.past.buckets.values().any(|past| past.findings.values().any(|open| open.check == "ledger_failing"))
+            || self.has_trouble_telling()
             || self.world.buckets.len() < self.sources.len()
             || self.world.buckets.values().any(incomplete)
     }
@@ -290,6 +297,7 @@ impl Core {
             tracing::warn!("there is a sound ledger again: from here on that counts");
             self.unsaved.clear();
             self.recall_all_verified();
+            self.alerts_are_unsaved();
             for past in self.past.buckets.values_mut() {
                 // what is open stays open: it is what the new ledger begins with
                 let findings = std::mem::take(&mut past.findings);
@@ -391,8 +399,11 @@ impl Core {
         transition.buckets.retain(|name, _| fresh(name));
         if self.memory.writes && !self.rewound {
             self.remember(&transition);
+            transition.alerting = self.alerts_after(&snapshot, &transition, now);
             transition.earlier = std::mem::take(&mut self.unsaved);
-            if let Err(error) = self.commit(&transition) {
+            let committed = self.commit(&transition);
+            self.note_alerts(std::mem::take(&mut transition.alerting), committed.is_ok());
+            if let Err(error) = committed {
                 let why = self.memory.cannot_write(&error);
                 self.unsaved = transition.earlier;
                 self.unsaved.extend(transition.findings.into_iter().map(|change| (now, change)));
@@ -428,7 +439,11 @@ impl Core {
             fresh.filter_map(|(name, source)| Some((source.key.as_str(), &**self.world.buckets.get(name)?))).collect();
         views.extend(placeholders.iter().map(|(key, view)| (*key, view)));
         if views.is_empty() && transition.buckets.is_empty() && self.memory.failure().is_none() {
-            return Ok(());
+            return if transition.alerting.is_empty() {
+                Ok(())
+            } else {
+                self.memory.commit_alerting(&transition.alerting, transition.at)
+            };
         }
         self.memory.commit(&views, transition)?;
         for source in self.sources.values_mut() {

@@ -54,6 +54,12 @@ pub enum EngineError {
         #[from]
         source: ExporterError,
     },
+    /// A receiver cannot be told as it is configured.
+    #[error("cannot tell anybody what is wrong: {why}")]
+    Receivers {
+        /// Which, and why.
+        why: String,
+    },
     /// The system gives no threads.
     #[error("cannot start a thread")]
     Threads {

@@ -7,8 +7,8 @@ use crate::checks::estate::{Estate, Gone};
 use crate::checks::{ALL, Check, Policy, Scope, condense, missing_objects};
 use crate::model::{
     BlockSpan, BucketPast, BucketSummary, BucketTransition, BucketView, EndReason, Evidence, Finding, FindingChange,
-    FindingEnd, Listing, Need, OpenFinding, Past, Resolution, RetentionSeen, Schedule, Snapshot, StreamPast,
-    StreamSummary, Timeline, TimestampMs, Transition, World,
+    FindingEnd, Listing, Need, OpenFinding, Past, Resolution, RetentionSeen, Snapshot, StreamPast, StreamSummary,
+    Timeline, TimestampMs, Transition, World,
 };
 
 /// Judges everything that was observed. A bucket without a complete listing keeps its open findings; so does a check
@@ -28,8 +28,8 @@ pub fn judge(world: &World, past: &Past, policy: &Policy, now: TimestampMs) -> (
     let mut snapshot = Snapshot { at: now, ..Snapshot::default() };
     let mut transition = Transition { at: now, ..Transition::default() };
     for estate in &estates {
-        let found = run_checks(estate, &estates, world.schedules.get(&estate.view.bucket), past, now);
-        merge_findings(estate, past, found, &mut snapshot, &mut transition);
+        let found = run_checks(estate, &estates, world, past, now);
+        merge_findings(estate, (world, past), found, &mut snapshot, &mut transition);
         snapshot.buckets.push(summarize(estate));
         if matches!(estate.view.listing, Listing::Complete { .. }) {
             transition.buckets.insert(Arc::clone(&estate.view.bucket), changes(estate));
@@ -54,7 +54,7 @@ const fn as_of(view: &BucketView, now: TimestampMs) -> TimestampMs {
 }
 
 /// Whether the facts that the finding rests on are all known now, so that not finding it again means something.
-fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past, open: &OpenFinding) -> bool {
+fn has_facts(check: &Check, estate: &Estate<'_>, (world, past): (&World, &Past), open: &OpenFinding) -> bool {
     check.needs.iter().all(|need| match need {
         Need::Pass => !matches!(estate.view.listing, Listing::Awaited),
         Need::Listing => estate.view.listing.is_complete(),
@@ -62,6 +62,7 @@ fn has_facts(check: &Check, estate: &Estate<'_>, past: &Past, open: &OpenFinding
         Need::Marks => estate.knows_all_marks(),
         Need::Ledger => (!past.unread && reaches_back(estate, open)) || is_back(estate, open),
         Need::Bytes => estate.knows_bytes(check, open),
+        Need::Receivers => world.receivers.is_some(),
     })
 }
 
@@ -79,15 +80,17 @@ fn is_back(estate: &Estate<'_>, open: &OpenFinding) -> bool {
 fn run_checks(
     estate: &Estate<'_>,
     estates: &[Estate<'_>],
-    schedule: Option<&Schedule>,
+    world: &World,
     past: &Past,
     judged_at: TimestampMs,
 ) -> Vec<Finding> {
     let ledger_failure = past.ledger_failure.as_deref();
+    let (schedule, receivers) = (world.schedules.get(&estate.view.bucket), world.receivers.as_deref());
     let listed = estate.view.listing.is_complete();
     let runnable = ALL.iter().filter(|check| listed || !check.needs.contains(&Need::Listing));
     let found = runnable.flat_map(|check| {
-        let mut findings = (check.run)(&Scope { check, estate, estates, ledger_failure, judged_at, schedule });
+        let mut findings =
+            (check.run)(&Scope { check, estate, estates, ledger_failure, judged_at, schedule, receivers });
         findings.retain(|finding| estate.policy.is_enabled(check.id, finding.subject.stream.as_deref()));
         for finding in &mut findings {
             let demanded = estate.policy.severity(check.id, finding.subject.stream.as_deref());
@@ -101,7 +104,7 @@ fn run_checks(
 /// Compares what was found with what is open.
 fn merge_findings(
     estate: &Estate<'_>,
-    past: &Past,
+    (world, past): (&World, &Past),
     found: Vec<Finding>,
     snapshot: &mut Snapshot,
     transition: &mut Transition,
@@ -119,7 +122,8 @@ fn merge_findings(
         let check = ALL.iter().find(|check| check.id == open.check);
         let enabled = check.filter(|check| estate.policy.is_enabled(check.id, open.subject.stream.as_deref()));
         match enabled {
-            Some(check) if !has_facts(check, estate, past, open) => {
+            Some(check) if !has_facts(check, estate, (world, past), open) => {
+                snapshot.kept.insert(fingerprint.clone());
                 snapshot.findings.push(keep(check, open));
             }
             still => {
@@ -302,6 +306,7 @@ mod tests {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.view.clone()))]),
             schedules: BTreeMap::new(),
             verified: BTreeMap::from([(Arc::clone(&kit.view.bucket), Arc::new(kit.verified.clone()))]),
+            receivers: kit.receivers.clone().map(Into::into),
         };
         let past = Past {
             buckets: BTreeMap::from([(Arc::clone(&kit.view.bucket), kit.past.clone())]),

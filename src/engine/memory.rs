@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ulid::Ulid;
 
 use super::chain;
-use crate::ledger::{Access, AsOf, Kept, Ledger, LedgerError, Loaded, ToKeep};
-use crate::model::{BucketView, Hashes, Interner, PastBlock, TimestampMs, Transition, Verified};
+use crate::ledger::{Access, AlertingPast, AsOf, Kept, Ledger, LedgerError, Loaded, Outbox, ToKeep};
+use crate::model::{AlertingChange, BucketView, Hashes, Interner, PastBlock, TimestampMs, Transition, Verified};
 
 /// Where the past is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,16 +211,37 @@ impl Memory {
         self.ledger.unwatch_others(keys, at)
     }
 
+    /// What is known of alerts, and of what was told of them.
+    pub(super) fn load_alerting(&self) -> Result<AlertingPast, LedgerError> {
+        self.ledger.load_alerting()
+    }
+
+    /// What is to be told, for whoever does it.
+    pub(super) fn outbox(&self) -> Result<Outbox, LedgerError> {
+        self.ledger.outbox()
+    }
+
+    /// Keeps what becomes of alerts where no judgement was made.
+    pub(super) fn commit_alerting(&mut self, change: &AlertingChange, at: TimestampMs) -> Result<(), LedgerError> {
+        self.ledger.commit_alerting(change, at)?;
+        self.committed();
+        Ok(())
+    }
+
     /// Keeps a cycle.
     pub(super) fn commit(&mut self, views: &[(&str, &BucketView)], transition: &Transition) -> Result<(), LedgerError> {
         self.ledger.commit(views, transition)?;
+        self.committed();
+        Ok(())
+    }
+
+    fn committed(&mut self) {
         if !self.is_unread() {
             self.commits.0 = self.commits.0.saturating_add(1);
         }
         if matches!(self.trouble, Some(Trouble::Unwritable(_))) {
             self.trouble = None;
         }
-        Ok(())
     }
 
     /// A commit has failed.

@@ -1,5 +1,6 @@
 //! The only place that wires things: clock, passes over buckets, judgement, ledger.
 
+mod alerts;
 pub mod clock;
 mod core;
 mod cycle;

@@ -236,7 +236,7 @@ pub(super) fn published() -> Published {
     Published {
         number: 7,
         views: Arc::new(BTreeMap::from(views)),
-        snapshot: Arc::new(Snapshot { at: NOW, findings, buckets: vec![archive, thanos] }),
+        snapshot: Arc::new(Snapshot { at: NOW, findings, buckets: vec![archive, thanos], ..Snapshot::default() }),
         service: ServiceStatus {
             started: hours_ago(5),
             ready: false,
@@ -300,7 +300,7 @@ pub(super) fn wide(streams: usize, blocks: i64) -> Published {
     let wide = summary("thanos", streams);
     let mut published = published();
     published.views = Arc::new(BTreeMap::from([(Arc::clone(&wide.bucket), Arc::new(view(&wide)))]));
-    published.snapshot = Arc::new(Snapshot { at: NOW, findings: vec![], buckets: vec![wide] });
+    published.snapshot = Arc::new(Snapshot { at: NOW, buckets: vec![wide], ..Snapshot::default() });
     published.service.buckets.retain(|status| &*status.bucket == "thanos");
     published
 }

@@ -16,4 +16,6 @@ pub enum Need {
     Ledger,
     /// For a finding that rests on a verification: one of the block as it is now, that would have noticed it.
     Bytes,
+    /// How telling people goes, which only a service knows.
+    Receivers,
 }

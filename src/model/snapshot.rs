@@ -1,5 +1,6 @@
 //! One judgement, complete and immutable: what command line, metrics, API and page read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,6 +16,8 @@ pub struct Snapshot {
     /// Sorted by severity, check, bucket, stream, start, block, object. Includes findings that are kept open because
     /// their facts are unknown.
     pub findings: Vec<Finding>,
+    /// Fingerprints of those that are open only because their facts are unknown.
+    pub kept: BTreeSet<String>,
     /// By name.
     pub buckets: Vec<BucketSummary>,
 }

@@ -49,6 +49,38 @@ impl AlertingChange {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// This one and then `later`, as one change.
+    #[must_use]
+    pub fn then(mut self, later: Self) -> Self {
+        if self.is_empty() {
+            return later;
+        }
+        self.alerts.retain(|alert| {
+            let is_same = |other: &Alert| other.fingerprint == alert.fingerprint;
+            !later.alerts.iter().any(is_same) && !later.forgotten.contains(&alert.fingerprint)
+        });
+        self.forgotten.retain(|forgotten| !later.alerts.iter().any(|alert| alert.fingerprint == *forgotten));
+        self.groups.retain(|group| {
+            let is_same = |other: &Group| (&other.receiver, &other.key) == (&group.receiver, &group.key);
+            let is_closed = |(receiver, key): &(String, String)| (receiver, key) == (&group.receiver, &group.key);
+            !later.groups.iter().any(is_same) && !later.closed.iter().any(is_closed)
+        });
+        self.closed.retain(|(receiver, key)| {
+            !later.groups.iter().any(|group| (&group.receiver, &group.key) == (receiver, key))
+        });
+        self.silences.retain(|silence| {
+            !later.silences.iter().any(|other| other.id == silence.id) && !later.dropped_silences.contains(&silence.id)
+        });
+        self.alerts.extend(later.alerts);
+        self.forgotten.extend(later.forgotten);
+        self.groups.extend(later.groups);
+        self.closed.extend(later.closed);
+        self.silences.extend(later.silences);
+        self.dropped_silences.extend(later.dropped_silences);
+        self.outbox.extend(later.outbox);
+        self
+    }
 }
 
 /// Changes of one bucket. Blocks that are new or changed are in its view.

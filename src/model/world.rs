@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::{
-    BlockMeta, DeletionMark, Interval, MetaProblem, NoCompactMark, NoDownsampleMark, Provider, RequestCounts,
-    TimestampMs, Verified,
+    BlockMeta, DeletionMark, Interval, MetaProblem, NoCompactMark, NoDownsampleMark, Provider, ReceiverStatus,
+    RequestCounts, TimestampMs, Verified,
 };
 
 /// Everything that was observed.
@@ -20,6 +20,8 @@ pub struct World {
     pub schedules: BTreeMap<Arc<str>, Schedule>,
     /// The newest verification of each block, by the bucket's name.
     pub verified: BTreeMap<Arc<str>, Arc<Verified>>,
+    /// Who is to be told of what is wrong, and how that goes; `None` for a single pass, which tells nobody.
+    pub receivers: Option<Arc<[ReceiverStatus]>>,
 }
 
 /// How the passes over one bucket go.

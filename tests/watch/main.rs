@@ -11,6 +11,7 @@ mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alerts;
 mod ledger;
 mod program;
 mod running;

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use blockwarden::alerting::AlertingPolicy;
+use blockwarden::catalogue;
 use blockwarden::config::{self, Config};
-use blockwarden::engine::watch::{Configured, Station};
+use blockwarden::engine::watch::{Alerts, Configured, Station};
 use blockwarden::engine::{Job, Limits, State, clock};
-use blockwarden::model::{Environment, Published, TimestampMs};
+use blockwarden::model::{Environment, NotifySettings, Published, RuleSettings, TimestampMs};
 use rusqlite::Connection;
 
 use crate::shapes::{Estate, t};
@@ -35,7 +37,9 @@ impl Steps {
             environment: Environment::default(),
             limits: Limits::default(),
         };
-        let station = Station::open(job, config.metrics, &clock::ambient(), at(now)).unwrap();
+        let alerts = alerts(&config.alerting, &config.notify);
+        let mut station = Station::open(job, config.metrics, &clock::ambient(), at(now)).unwrap();
+        station.tell(alerts, at(now)).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         Self { folder: folder.to_owned(), station, runtime }
     }
@@ -55,7 +59,8 @@ impl Steps {
     pub fn reload(&mut self, yaml: &str) -> Configured {
         std::fs::write(self.folder.join("blockwarden.yaml"), yaml).unwrap();
         let config = load(&self.folder);
-        Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics }
+        let alerts = alerts(&config.alerting, &config.notify);
+        Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics, alerts }
     }
 
     /// `check end` of every finding that has ended, in the order of their ends.
@@ -67,6 +72,10 @@ impl Steps {
         let ends = rows.query_map((), |row| row.get(0)).unwrap();
         ends.collect::<Result<_, _>>().unwrap()
     }
+}
+
+fn alerts(policy: &AlertingPolicy, notify: &NotifySettings) -> Alerts {
+    Alerts::new(policy.clone(), notify.clone(), RuleSettings::default(), catalogue::embedded().unwrap())
 }
 
 fn load(folder: &Path) -> Config {

@@ -23,6 +23,7 @@ use super::outcome::Outcome;
 use super::progress::Bars;
 use super::text::{self, Page};
 use super::{judge, logging};
+use crate::catalogue;
 use crate::engine::watch::{Service, Settings, Signal, Signals, WebOptions};
 use crate::engine::{EngineError, Job, Limits, State, clock};
 use crate::model::{Environment, Published};
@@ -211,7 +212,11 @@ async fn start(
     let settings = |listen: Option<&str>| -> anyhow::Result<Settings> {
         let config = judge::load(source, environment)?;
         let defaults = WebOptions::default();
+        let words = Arc::new(catalogue::embedded()?.clone());
         Ok(Settings {
+            alerts: super::watch::alerts(&config, &words),
+            loader: super::watch::loader(source, environment, Arc::clone(&words)),
+            words,
             job: Job {
                 buckets: config.buckets,
                 policy: config.policy,
@@ -221,7 +226,6 @@ async fn start(
             },
             metrics: config.metrics,
             web: WebOptions { listen: listen.map_or(defaults.listen.clone(), str::to_owned), ..defaults },
-            loader: super::watch::loader(source, environment),
             ambient: clock::ambient(),
         })
     };

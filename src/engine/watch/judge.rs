@@ -11,10 +11,11 @@ use ulid::Ulid;
 use super::Configured;
 use super::scrub::Sight;
 use super::station::{Reloaded, Station};
+use super::telling::{Act, Outlet, RESOLVED_MS};
 use super::vigil::Pulse;
 use crate::discover::Ambient;
 use crate::engine::core::{Pass, Seen};
-use crate::model::{Hashes, Published, ScrubStatus, Verification};
+use crate::model::{Hashes, Published, ReceiverStatus, ScrubStatus, Verification};
 
 /// Messages that wait at most.
 const WAITING: usize = 64;
@@ -36,6 +37,12 @@ pub(super) enum Event {
     Verified { bucket: Arc<str>, generation: u64, ulid: Ulid, verification: Box<Verification>, hashes: Hashes },
     /// How the scrub goes.
     Scrub(Box<ScrubStatus>),
+    /// How telling people goes, as one of those who do it says.
+    Receivers { who: Arc<str>, statuses: Vec<ReceiverStatus> },
+    /// The dead-man's switch was told, or that failed; `true`: that all is well.
+    Heartbeat(Result<bool, String>),
+    /// Somebody asks for something over HTTP.
+    Act(Act),
     /// The configuration was read again.
     Reload { configured: Box<Result<Configured, String>>, reply: oneshot::Sender<Result<Reloaded, String>> },
 }
@@ -58,12 +65,13 @@ impl Judge {
         show: watch::Sender<Arc<Sight>>,
         pulse: Pulse,
         ambient: Ambient,
+        outlet: Outlet,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (inbox, events) = mpsc::channel(WAITING);
         let reminded = Arc::new(AtomicBool::new(false));
         let judge = Self { inbox, reminded, stood_still: Arc::new(AtomicBool::new(false)) };
         let reminders = (Arc::clone(&judge.reminded), Arc::clone(&judge.stood_still));
-        let work = move || run(station, events, (&publish, &show), &reminders, &pulse, &ambient);
+        let work = move || run(station, events, (&publish, &show, outlet), &reminders, &pulse, &ambient);
         let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(work)?;
         Ok((judge, thread))
     }
@@ -120,6 +128,22 @@ impl Judge {
         self.inbox.try_send(Event::Scrub(Box::new(status))).is_ok()
     }
 
+    /// Says how telling people goes. Waits while the judge is busy.
+    pub(super) async fn receivers(&self, who: Arc<str>, statuses: Vec<ReceiverStatus>) {
+        // without a judge the service is about to end
+        self.inbox.send(Event::Receivers { who, statuses }).await.unwrap_or_default();
+    }
+
+    /// Says how the dead-man's switch was reached.
+    pub(super) async fn heartbeat(&self, result: Result<bool, String>) {
+        self.inbox.send(Event::Heartbeat(result)).await.unwrap_or_default();
+    }
+
+    /// Asks for something that somebody wants.
+    pub(super) async fn act(&self, act: Act) {
+        self.inbox.send(Event::Act(act)).await.unwrap_or_default();
+    }
+
     /// Goes on with another configuration.
     pub(super) async fn reload(&self, configured: Result<Configured, String>) -> Result<Reloaded, String> {
         let (reply, answer) = oneshot::channel();
@@ -132,7 +156,7 @@ impl Judge {
 fn run(
     mut station: Station,
     mut events: mpsc::Receiver<Event>,
-    (publish, show): (&watch::Sender<Arc<Published>>, &watch::Sender<Arc<Sight>>),
+    (publish, show, mut outlet): (&watch::Sender<Arc<Published>>, &watch::Sender<Arc<Sight>>, Outlet),
     (reminded, stood_still): &(Arc<AtomicBool>, Arc<AtomicBool>),
     pulse: &Pulse,
     ambient: &Ambient,
@@ -179,6 +203,18 @@ fn run(
                     station.take_scrub(*status);
                     shown = true;
                 }
+                Event::Receivers { who, statuses } => {
+                    seen |= station.take_receivers(who, statuses);
+                    shown = true;
+                }
+                Event::Heartbeat(result) => {
+                    station.take_heartbeat(result, ambient.now());
+                    shown = true;
+                }
+                Event::Act(act) => {
+                    act.on(&mut station, ambient.now());
+                    shown = true;
+                }
                 Event::Reload { configured, reply } => {
                     reloaded.push((station.reload(*configured, ambient.now()), reply));
                     shown = true;
@@ -189,6 +225,18 @@ fn run(
         }
         if seen {
             station.judge(ambient.now());
+        }
+        for (rows, committed) in station.take_decided() {
+            outlet.deliver(rows, committed);
+        }
+        if let Some(outbox) = station.take_new_outbox() {
+            outlet.attach(outbox);
+        }
+        for beat in station.take_beats() {
+            outlet.beat(beat);
+        }
+        if let Some(number) = station.alerts_number() {
+            outlet.alerts(number, || station.for_alertmanagers(RESOLVED_MS, ambient.now()));
         }
         let sight = station.sight();
         if !Arc::ptr_eq(&sight, &show.borrow()) {

@@ -1,10 +1,12 @@
 //! The service: rounds over every bucket, one judge, a web server, reload, and an end in good order.
 
+mod answering;
 mod judge;
 mod rounds;
 pub(super) mod scrub;
 mod signals;
 mod station;
+mod telling;
 mod vigil;
 
 use std::collections::BTreeMap;
@@ -21,19 +23,24 @@ use tokio_util::task::TaskTracker;
 
 pub use scrub::Scrubber;
 pub use signals::{Signal, Signals};
-pub use station::{Reloaded, Station};
+pub(super) use station::WATCHDOG_SILENT;
+pub use station::{Alerts, Reloaded, Station};
 pub use vigil::{Pulse, Vigil};
 
 use super::chain;
 use super::cycle::{EngineError, Job, on_worker};
+use crate::catalogue::Catalogue;
 use crate::checks::Policy;
 use crate::discover::Ambient;
 pub use crate::exporter::Options as WebOptions;
 use crate::exporter::{self, Hooks, ReloadReply};
+use crate::ledger::Outbox;
 use crate::model::{BucketSettings, MetricsSettings, Published};
+use crate::notify::Delivery;
 use judge::Judge;
 use rounds::Rounds;
 use scrub::Scrub;
+use telling::{Means, Tellers};
 
 /// What a configuration says, as far as it can change while the service runs.
 #[derive(Clone, Debug)]
@@ -44,6 +51,8 @@ pub struct Configured {
     pub policy: Policy,
     /// What is exported of streams.
     pub metrics: MetricsSettings,
+    /// Who is told what.
+    pub alerts: Alerts,
 }
 
 /// Reads the configuration again; otherwise says what is wrong, one mistake a line. Blocks.
@@ -58,6 +67,10 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Where and how to listen.
     pub web: exporter::Options,
+    /// Who is told what.
+    pub alerts: Alerts,
+    /// The words of alerts.
+    pub words: Arc<Catalogue>,
     /// For a reload.
     pub loader: Loader,
     /// Clock and chance.
@@ -99,23 +112,44 @@ const WEB_GRACE: Duration = Duration::from_secs(2);
 /// Reloads that wait at most; those that wait together are answered together.
 const RELOADS: usize = 32;
 
+/// Requests for something to be done that wait at most.
+const ACTIONS: usize = 32;
+
 /// Between the first passes over two buckets, so that a service with many of them does not begin with all at once.
 const STAGGER: Duration = Duration::from_millis(100);
 
 impl Service {
     /// Starts everything. The web server listens and the rounds have begun when this returns.
     pub async fn start(settings: Settings) -> Result<Self, EngineError> {
-        let Settings { job, metrics, web, loader, ambient } = settings;
+        let Settings { job, metrics, web, alerts, words, loader, ambient } = settings;
         let vigil = Vigil::new();
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let means = Means {
+            words,
+            environment: job.environment.clone(),
+            ambient: ambient.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let mut receivers = telling::open(&alerts, &means).map_err(|why| EngineError::Receivers { why })?;
         let opened = {
             let ambient = ambient.clone();
-            on_worker(move || Station::open(job, metrics, &ambient, ambient.now())).await?
+            on_worker(move || -> Result<(Station, Outbox), EngineError> {
+                let mut station = Station::open(job, metrics, &ambient, ambient.now())?;
+                let ledger = |source| EngineError::Ledger { source };
+                station.tell(alerts, ambient.now()).map_err(ledger)?;
+                let outbox = station.outbox().map_err(ledger)?;
+                Ok((station, outbox))
+            })
+            .await?
         };
-        let mut station = opened?;
+        let (mut station, outbox) = opened?;
         let intervals = station.intervals();
         let (publish, published) = watch::channel(station.published());
         let (show, sight) = watch::channel(station.sight());
         let (reload, reloads) = mpsc::channel(RELOADS);
+        let (actions, asked) = mpsc::channel(ACTIONS);
         let health = {
             let vigil = Arc::clone(&vigil);
             move || vigil.health()
@@ -124,22 +158,27 @@ impl Service {
             let pulse = vigil.pulse("web server");
             move || pulse.expects(STUCK)
         };
-        let hooks = Hooks {
-            reload: reload.clone(),
-            actions: mpsc::channel(1).0,
-            health: Arc::new(health),
-            alive: Arc::new(alive),
-        };
+        let hooks = Hooks { reload: reload.clone(), actions, health: Arc::new(health), alive: Arc::new(alive) };
         let server = exporter::bind(web, published.clone(), hooks).await?;
         let address = server.local_addr();
 
-        let stop = CancellationToken::new();
         let web_stop = CancellationToken::new();
         let threads = |source| EngineError::Threads { source };
         let web = server.spawn(web_stop.clone())?;
+        let clock = {
+            let ambient = ambient.clone();
+            Arc::new(move || ambient.now())
+        };
+        let chance = {
+            let ambient = ambient.clone();
+            Arc::new(move |most| ambient.random(most))
+        };
+        let delivery = Delivery::start(outbox, receivers.senders(), clock, chance, tasks.clone(), stop.clone());
+        let (outlet, inlet) = telling::channel(delivery.clone());
         let (judge, judging) =
-            Judge::start(station, publish, show, vigil.pulse("judge"), ambient.clone()).map_err(threads)?;
-        let tasks = TaskTracker::new();
+            Judge::start(station, publish, show, vigil.pulse("judge"), ambient.clone(), outlet).map_err(threads)?;
+        tasks.spawn(answering::answer(asked, judge.clone(), delivery.clone(), ambient.clone(), stop.clone()));
+        let tellers = Tellers::start(means, judge.clone(), delivery, inlet, receivers);
         let scrub_ambient = ambient.clone();
         let fleet = Fleet {
             judge: judge.clone(),
@@ -150,7 +189,7 @@ impl Service {
             running: BTreeMap::new(),
         };
         let begin = Reloaded { started: intervals, kept: Vec::new() };
-        tasks.spawn(answer_reloads(fleet, begin, loader, reloads));
+        tasks.spawn(answer_reloads(fleet, tellers, begin, loader, reloads));
         let scrub = Scrub {
             judge: judge.clone(),
             sight,
@@ -286,7 +325,13 @@ impl Fleet {
 
 /// Reads the configuration again whenever somebody asks. Those who ask while that is done are answered together, with
 /// what the next reading gives.
-async fn answer_reloads(mut fleet: Fleet, begin: Reloaded, loader: Loader, mut requests: mpsc::Receiver<ReloadReply>) {
+async fn answer_reloads(
+    mut fleet: Fleet,
+    mut tellers: Tellers,
+    begin: Reloaded,
+    loader: Loader,
+    mut requests: mpsc::Receiver<ReloadReply>,
+) {
     fleet.apply(&begin);
     let stop = fleet.stop.clone();
     loop {
@@ -312,10 +357,21 @@ async fn answer_reloads(mut fleet: Fleet, begin: Reloaded, loader: Loader, mut r
             // the thread that hangs is left behind; the next attempt has another
             Err(_elapsed) => Err(format!("it could not be read within {} s: a file system hangs", READING.as_secs())),
         };
+        let receivers = configured.and_then(|configured| {
+            let opened = telling::open(&configured.alerts, &tellers.means)?;
+            Ok((configured, opened))
+        });
+        let (configured, opened) = match receivers {
+            Ok((configured, opened)) => (Ok(configured), Some(opened)),
+            Err(why) => (Err(why), None),
+        };
         let answer = fleet.judge.reload(configured).await;
         match &answer {
             Ok(reloaded) => {
                 fleet.apply(reloaded);
+                if let Some(opened) = opened {
+                    tellers.apply(opened);
+                }
                 tracing::info!(buckets = fleet.running.len(), "the configuration was read again");
             }
             Err(why) => {

@@ -145,14 +145,18 @@ impl Progress for Activity {
 #[cfg(test)]
 mod tests {
     use tokio::sync::watch;
+    use tokio_util::task::TaskTracker;
 
     use super::super::station::Station;
+    use super::super::telling;
     use super::super::vigil::Vigil;
     use super::*;
     use crate::config::{self, ObjstoreSource};
     use crate::discover::{Limits, install_crypto};
     use crate::engine::{Job, State, clock};
+    use crate::ledger::Ledger;
     use crate::model::{Environment, Listing, TimestampMs};
+    use crate::notify::Delivery;
 
     #[tokio::test]
     async fn a_pass_that_makes_no_progress_is_given_up_and_one_that_is_not_wanted_is_dropped() {
@@ -178,8 +182,13 @@ mod tests {
         let vigil = Vigil::new();
         let (publish, _published) = watch::channel(station.published());
         let (show, _sight) = watch::channel(station.sight());
-        let (judge, _thread) = Judge::start(station, publish, show, vigil.pulse("judge"), clock::ambient()).unwrap();
-        let stop = CancellationToken::new();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let outbox = Ledger::in_memory().unwrap().outbox().unwrap();
+        let delivery =
+            Delivery::start(outbox, Vec::new(), Arc::new(|| TimestampMs(0)), Arc::new(|_| 0), tasks, stop.clone());
+        let (outlet, _inlet) = telling::channel(delivery);
+        let (judge, _thread) =
+            Judge::start(station, publish, show, vigil.pulse("judge"), clock::ambient(), outlet).unwrap();
         let rounds = Rounds {
             bucket,
             interval: Duration::from_mins(5),

@@ -1,6 +1,7 @@
 //! The service between its timers: what it knows, and what it shows of that. A call per event, each with the time at
 //! which it happens, so that a test can step it.
 
+mod alerts;
 mod scrubbed;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,10 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::time::Instant;
 
+pub use self::alerts::Alerts;
+pub(super) use self::alerts::Beat;
+use self::alerts::Told;
+pub(in crate::engine) use self::alerts::WATCHDOG_SILENT;
 use super::super::chain;
 use super::super::core::{Core, Means, Pass, Seen};
 use super::super::cycle::{EngineError, Job};
@@ -56,6 +61,8 @@ pub struct Station {
     sighted_policy: Arc<Policy>,
     /// How that goes.
     scrub: ScrubStatus,
+    /// Who is told.
+    told: Told,
 }
 
 /// What a reload changed.
@@ -92,6 +99,7 @@ impl Station {
             sight: Arc::default(),
             sighted_policy: Arc::default(),
             scrub: ScrubStatus::default(),
+            told: Told::default(),
         };
         station.enrol(now);
         station.note_sight();
@@ -111,6 +119,7 @@ impl Station {
             status.next_scan = None;
         }
         self.note_schedule(name);
+        self.note_begun(now);
         if self.last_judgement.is_none() {
             // what was open before a restart is shown before the first pass is over
             self.judge(now);
@@ -132,6 +141,7 @@ impl Station {
         status.scanning_since = None;
         status.last_scan = Some(began);
         status.last_end = Some(now);
+        self.told.note_looked_at(&name);
         status.next_scan = Some(now.plus(next_ms));
         status.last_duration_ms = Some(took_ms);
         status.durations.add(took_ms);
@@ -161,6 +171,8 @@ impl Station {
         self.took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.judgements.add(self.took_ms);
         self.last_judgement = Some(now);
+        self.note_judged(now);
+        self.show_alerts(now);
     }
 
     /// The whole process stood still until now (a suspended machine): no pass could end meanwhile, which is nobody's
@@ -171,6 +183,7 @@ impl Station {
         for name in names {
             self.note_schedule(&name);
         }
+        self.excuse_watchdogs(now);
     }
 
     /// Time goes by. `true`: what was judged by the time alone was judged again.
@@ -180,21 +193,21 @@ impl Station {
         // a clock that was set back must not hold judgements up until it gets there again
         let rest_ms = i64::try_from(self.took_ms.saturating_mul(REST).min(LONGEST_REST_MS)).unwrap_or(i64::MAX);
         let due = since >= REJUDGE_MS.min(interval).max(rest_ms) || since < 0;
-        if !due || !(self.core.depends_on_time() || self.core.has_stalled(now)) {
-            return false;
+        let rejudged = due && (self.core.depends_on_time() || self.core.has_stalled(now));
+        if rejudged {
+            self.judge(now);
         }
-        self.judge(now);
-        true
+        self.tick_alerts(now) || rejudged
     }
 
     /// Goes on with another configuration, or says why not and stays as it was.
     pub fn reload(&mut self, configured: Result<Configured, String>, now: TimestampMs) -> Result<Reloaded, String> {
         let replaced = configured.and_then(|configured| {
-            let metrics = configured.metrics;
+            let (metrics, alerts) = (configured.metrics, configured.alerts);
             let replaced = self.core.replace(configured.buckets, configured.policy);
-            replaced.map(|replaced| (replaced, metrics)).map_err(|error| chain(&error))
+            replaced.map(|replaced| (replaced, metrics, alerts)).map_err(|error| chain(&error))
         });
-        let (replaced, metrics) = match replaced {
+        let (replaced, metrics, alerts) = match replaced {
             Ok(replaced) => replaced,
             Err(why) => {
                 self.reloads.counts.1 = self.reloads.counts.1.saturating_add(1);
@@ -216,6 +229,7 @@ impl Station {
         }
         self.enrol(now);
         self.note_sight();
+        self.replace_alerts(alerts, now);
         self.judge(now);
         let (started, kept) = self.intervals().into_iter().partition(|(name, _)| replaced.started.contains(name));
         Ok(Reloaded { started, kept })
@@ -243,7 +257,7 @@ impl Station {
             judgements: self.judgements,
             last_judgement: self.last_judgement,
             scrub: self.scrub.clone(),
-            receivers: Arc::default(),
+            receivers: self.receiver_statuses(),
         };
         Arc::new(Published {
             number: self.number,
@@ -251,7 +265,7 @@ impl Station {
             views: Arc::new(self.core.complete_views()),
             service,
             metrics: Arc::clone(&self.metrics),
-            alerting: Arc::default(),
+            alerting: self.alerting_status(),
         })
     }
 

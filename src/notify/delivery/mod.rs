@@ -160,8 +160,13 @@ impl Delivery {
         self.hub.store.with(|outbox| outbox.dead_letters()).await
     }
 
-    /// Sends again what was given up, all or those with these ids; says how many there are.
-    pub async fn resend(&self, ids: Option<Vec<String>>) -> Result<u64, LedgerError> {
+    /// What waits or is being sent, oldest first.
+    pub async fn waiting(&self) -> Result<Vec<OutboxRow>, LedgerError> {
+        self.hub.store.with(|outbox| outbox.waiting()).await
+    }
+
+    /// Sends again what was given up, all or those with these ids; gives the ids of those that it finds, as they were.
+    pub async fn resend(&self, ids: Option<Vec<String>>) -> Result<Vec<String>, LedgerError> {
         let now = (self.hub.clock)();
         let work = move |outbox: &mut Outbox| {
             let rows = outbox.resend(ids.as_deref(), now)?;
@@ -172,10 +177,10 @@ impl Delivery {
         for post in posts {
             post.state().record.dead = records.get(&post.name).map_or(0, |record| record.dead);
         }
-        let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let resent = rows.iter().map(|row| row.id.clone()).collect();
         self.hand_out(rows);
         self.hub.publish();
-        Ok(count)
+        Ok(resent)
     }
 
     fn open(&self, settings: ReceiverSettings, sender: Arc<dyn Sender>, record: ReceiverRecord) {

@@ -284,6 +284,7 @@ mod tests {
             buckets: config.buckets.clone(),
             policy: config.policy.clone(),
             metrics: config.metrics.clone(),
+            alerts: crate::engine::watch::Alerts::default(),
         };
         let job = Job {
             buckets: config.buckets,
