@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ulid::Ulid;
 
-use self::changes::{bucket_of, log_ended, log_opened};
+use self::changes::{ancestors_to_look_up, bucket_of, log_ended, log_opened};
 pub(super) use self::telling::Decided;
 use self::telling::Telling;
 pub(super) use self::verified::Open;
@@ -491,20 +491,4 @@ impl Core {
             }
         }
     }
-}
-
-/// Compacted blocks that are new need what the ledger holds of their sources, however long those are gone.
-fn ancestors_to_look_up(view: &BucketView, past: &BucketPast) -> Vec<Ulid> {
-    if past.first_scan.is_none() {
-        // everything is new, and millions of sources would be looked for in vain
-        return Vec::new();
-    }
-    let new = view.blocks.values().filter(|block| block.change != BlockChange::Unchanged);
-    let metas = new.filter_map(|block| block.meta.meta()).filter(|meta| meta.level > 1);
-    let named = metas.flat_map(|meta| {
-        let parents = meta.parents.iter().map(|parent| parent.ulid);
-        meta.sources.iter().copied().chain(parents)
-    });
-    let unknown = named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid));
-    unknown.collect::<BTreeSet<Ulid>>().into_iter().collect()
 }

@@ -1,8 +1,11 @@
-//! What becomes of findings, in the log.
+//! What has changed: which blocks of the past that makes interesting, and what of findings is logged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{Finding, FindingChange, FindingEnd, OpenFinding, Severity};
+use ulid::Ulid;
+
+use crate::model::{BlockChange, BucketPast, BucketView, Finding, FindingChange, FindingEnd, OpenFinding, Severity};
 
 /// A finding is new.
 pub(super) fn log_opened(finding: &Finding) {
@@ -29,4 +32,20 @@ pub(super) fn bucket_of(change: &FindingChange) -> &Arc<str> {
         FindingChange::Opened(finding) | FindingChange::Updated(finding) => &finding.subject.bucket,
         FindingChange::Ended { bucket, .. } => bucket,
     }
+}
+
+/// Compacted blocks that are new need what the ledger holds of their sources, however long those are gone.
+pub(super) fn ancestors_to_look_up(view: &BucketView, past: &BucketPast) -> Vec<Ulid> {
+    if past.first_scan.is_none() {
+        // everything is new, and millions of sources would be looked for in vain
+        return Vec::new();
+    }
+    let new = view.blocks.values().filter(|block| block.change != BlockChange::Unchanged);
+    let metas = new.filter_map(|block| block.meta.meta()).filter(|meta| meta.level > 1);
+    let named = metas.flat_map(|meta| {
+        let parents = meta.parents.iter().map(|parent| parent.ulid);
+        meta.sources.iter().copied().chain(parents)
+    });
+    let unknown = named.filter(|ulid| !view.blocks.contains_key(ulid) && !past.blocks.contains_key(ulid));
+    unknown.collect::<BTreeSet<Ulid>>().into_iter().collect()
 }
