@@ -40,7 +40,7 @@ fn alerts_with_the_same_labels_are_one_that_fires_while_one_of_them_does() {
     other.fingerprint = "other".to_owned();
     other.fired_at = Some(now().minus(MINUTE_MS));
     let healed = ended(corrupt(), FindingEnd::Resolved);
-    for alerts in [[healed.clone(), other.clone()], [other.clone(), healed.clone()]] {
+    for alerts in [[healed.clone(), other.clone()], [other.clone(), healed]] {
         let body = alertmanager_body(&alerts.map(labelled), &context(), now(), MINUTE_MS);
         assert_eq!(body.as_array().unwrap().len(), 1);
         assert_eq!(body[0]["endsAt"], "2026-11-21T03:16:00Z");

@@ -34,8 +34,8 @@ fn mail(settings: MailSettings) -> Arc<dyn Sender> {
     open(&receiver(ReceiverKind::Mail(Box::new(settings))), &context()).unwrap()
 }
 
-fn login(user: &str, password: &str) -> Option<(String, SecretSource)> {
-    Some((user.to_owned(), SecretSource::Inline(Secret::new(password.to_owned()))))
+fn login(user: &str, password: &str) -> (String, SecretSource) {
+    (user.to_owned(), SecretSource::Inline(Secret::new(password.to_owned())))
 }
 
 /// The mail that is made of a row, as a server gets it.
@@ -91,7 +91,7 @@ async fn mails_are_encrypted_as_demanded_and_never_less() {
         for how in ["PLAIN LOGIN", "PLAIN", "LOGIN"] {
             let server = SmtpServer::start(encryption, Some(("bw", "pass", how)));
             let mut settings = settings(&server, security);
-            settings.login = login("bw", "pass");
+            settings.login = Some(login("bw", "pass"));
             let sender = mail(settings);
             let said = sender.send(&message(&first(), None)).await.unwrap().said;
             assert!(said.starts_with("250 2.0.0 queued"), "{said}");
@@ -109,7 +109,7 @@ async fn mails_are_encrypted_as_demanded_and_never_less() {
     // not offered: nothing is sent, no password above all
     let server = SmtpServer::start(Encryption::None, Some(("bw", "pass", "PLAIN")));
     let mut settings = settings(&server, MailSecurity::StartTls);
-    settings.login = login("bw", "pass");
+    settings.login = Some(login("bw", "pass"));
     let error = mail(settings).send(&message(&first(), None)).await.unwrap_err();
     assert_eq!(error.class, FailureClass::Authentication, "{error}");
     assert!(error.message.contains("STARTTLS"), "{error}");
@@ -162,7 +162,7 @@ async fn what_the_server_says_decides_what_is_done_next() {
         let server = SmtpServer::start(Encryption::StartTls, Some(("bw", "hidden", "PLAIN")));
         server.next(command, turn.clone());
         let mut settings = settings(&server, MailSecurity::StartTls);
-        settings.login = login("bw", "hidden");
+        settings.login = Some(login("bw", "hidden"));
         let error = mail(settings).send(&message(&first(), None)).await.unwrap_err();
         assert_eq!((error.class, error.maybe_sent), (class, maybe_sent), "{command} {turn:?}: {error}");
         assert!(!format!("{error:?}").contains("hidden"), "{error:?}");

@@ -76,14 +76,14 @@ fn walk(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
-                match value {
-                    Value::String(text) if matches!(name.as_str(), "text" | "fallback") => texts.push(text.clone()),
-                    other => walk(other, texts),
+                if matches!(name.as_str(), "text" | "fallback") {
+                    texts.extend(value.as_str().map(str::to_owned));
                 }
+                walk(value, texts);
             }
         }
         Value::Array(values) => values.iter().for_each(|value| walk(value, texts)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -104,7 +104,7 @@ fn hostile(times: usize) -> OutboxRow {
     for number in 0..times.max(1) {
         let text = HOSTILE.map(|text| text.repeat(times)).join(" ");
         let mut alert = if times == 1 { corrupt() } else { lag(number) };
-        alert.content.message = text.clone();
+        alert.content.message.clone_from(&text);
         alert.content.remedy.clone_from(&text);
         alert.content.bucket = HOSTILE.concat();
         alert.content.object = Some(text.clone());

@@ -34,8 +34,10 @@ fn bot(server: &SlackServer) -> Arc<dyn Sender> {
     slack(server, SlackAccess::Bot { token: inline(TOKEN), channel: "C000".to_owned() })
 }
 
-/// Whether it may have arrived, class, and pause.
-fn told(error: &SendError) -> (FailureClass, bool, Option<i64>) {
+/// Class, whether it may have arrived, and pause.
+type Told = (FailureClass, bool, Option<i64>);
+
+fn told(error: &SendError) -> Told {
     for secret in ["secret-of-the-webhook", "/services/", TOKEN] {
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
     }
@@ -47,7 +49,7 @@ async fn a_webhook_takes_exactly_ok_for_success() {
     use FailureClass::{Authentication, Permanent, RateLimited, Timeout, Transient};
     let limited = |body: &str, headers: Vec<(&'static str, String)>| Reply::Answer(429, headers, body.to_owned());
     let location = vec![("Location", "https://elsewhere.example/".to_owned())];
-    let table: Vec<(Reply, Option<(FailureClass, bool, Option<i64>)>)> = vec![
+    let table: Vec<(Reply, Option<Told>)> = vec![
         (Reply::text(200, "ok"), None),
         (Reply::Answer(200, vec![], "ok".to_owned()), None),
         (Reply::text(200, "<html>log in</html>"), Some((Transient, true, None))),

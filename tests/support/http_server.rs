@@ -105,7 +105,7 @@ impl HttpServer {
 }
 
 fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     while let Some(seen) = request(&mut reader)? {
@@ -119,7 +119,8 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         shared.seen.lock().unwrap().push(seen);
         match reply {
             Reply::Answer(status, headers, body) => {
-                let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let headers = headers.concat();
                 write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())?;
             }
             Reply::Silence => {

@@ -133,7 +133,7 @@ fn encrypted(stream: TcpStream, shared: &Shared) -> Box<dyn Channel> {
 }
 
 fn connection(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     if shared.encryption == Encryption::Implicit {
         let mut channel = encrypted(stream, shared);
         return talk(&mut channel, shared, true, true).map(drop);
