@@ -1,5 +1,6 @@
 //! The command line: every command and flag, with its help. `docs/cli.md` is generated from here.
 
+mod alerts;
 mod rules;
 mod verify;
 
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::model::{Level, TimestampMs};
+pub(super) use alerts::{
+    AlertsArguments, AlertsCommand, NotifyTestArguments, PlaceArguments, SilenceAddArguments, SilenceCommand,
+};
 pub(super) use rules::{RulesArguments, RulesFormat, RulesTarget};
 pub(super) use verify::{BlockArguments, BoundArguments, Moment, VerifyArguments};
 
@@ -152,6 +156,21 @@ pub enum Command {
     /// `docs/plan.schema.json`.
     #[command(after_long_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// List alerts: what fires, since when, who was told, and who was not
+    ///
+    /// Of the ledger that `watch` keeps, beside a running service as well; or of the service itself, with --url, which
+    /// also knows what its configuration suppresses. A report: exit code 0 whatever it shows.
+    #[command(after_long_help = alerts::ALERTS_EXAMPLES)]
+    Alerts(Box<AlertsArguments>),
+    /// Silence alerts for a time, and list or end silences
+    #[command(subcommand, after_long_help = alerts::SILENCE_EXAMPLES)]
+    Silence(SilenceCommand),
+    /// Send a marked test message through each receiver and say what came back
+    ///
+    /// Exit code 0 if every receiver took it, otherwise 2. An Alertmanager gets an alert BlockwardenTest of severity
+    /// info, which ends by itself within minutes.
+    #[command(after_long_help = alerts::NOTIFY_TEST_EXAMPLES)]
+    NotifyTest(NotifyTestArguments),
     /// Work with the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -180,8 +199,22 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Read the configuration as `scan` would and show what was understood, or every mistake with its place
     ///
-    /// Opens no connection and shows no secret. Exit code 2 if there is a mistake.
-    Check(SourceArguments),
+    /// Opens no connection, unless --online is given, and shows no secret. Exit code 2 if there is a mistake.
+    Check(ConfigCheckArguments),
+}
+
+/// `config check`
+#[derive(Args, Debug)]
+pub struct ConfigCheckArguments {
+    /// What to read.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// Ask each receiver of notifications whether it would take a message, without sending one
+    ///
+    /// Exit code 2 if one would not. Of some, such as incoming webhooks, it cannot be known without sending:
+    /// `blockwarden notify-test` sends.
+    #[arg(long)]
+    pub online: bool,
 }
 
 /// Which buckets, and what is demanded of them.
@@ -345,7 +378,7 @@ pub struct WebArguments {
     /// counts, and without that everybody who reaches the address is answered in the clear.
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Allow `POST /-/reload`, which reads the configuration again
+    /// Allow changes over HTTP: `POST /-/reload`, silences, resending, signs of life of watchdogs
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they share.
 
+mod alerts;
 mod alerts_dir;
 mod arguments;
 mod completions;
@@ -9,6 +10,7 @@ mod demo;
 mod explain;
 mod judge;
 mod logging;
+mod notify_test;
 mod outcome;
 mod plan;
 mod progress;
@@ -17,6 +19,7 @@ mod rules;
 #[cfg(test)]
 mod sample;
 mod scan;
+mod silence;
 mod text;
 mod timeline;
 mod verify;
@@ -40,6 +43,9 @@ pub fn run(arguments: &Arguments, environment: &Environment, page: Page) -> anyh
         Command::Demo(arguments) => demo::run(arguments, environment, page),
         Command::Coverage(arguments) => coverage::run(arguments, environment, page),
         Command::Plan(arguments) => plan::run(arguments, environment, page),
+        Command::Alerts(arguments) => alerts::run(arguments, environment, page),
+        Command::Silence(command) => silence::run(command, environment, page),
+        Command::NotifyTest(arguments) => notify_test::run(arguments, environment, page),
         Command::Config(ConfigCommand::Check(arguments)) => config_check::run(arguments, environment, page),
         Command::Rules(arguments) => rules::run(arguments, environment),
         Command::Explain(arguments) => explain::run(arguments, page),

@@ -95,13 +95,18 @@ async fn second_stop(signals: &mut Signals) {
 
 /// Where a service keeps its ledger that nobody named: where systemd says, else where the user's state belongs.
 fn default_state(environment: &Environment) -> State {
+    default_ledger(environment).map_or(State::Memory, State::Preferred)
+}
+
+/// The same as a path; `None` where there is no such place.
+pub(super) fn default_ledger(environment: &Environment) -> Option<PathBuf> {
     let of_systemd = environment.non_empty("STATE_DIRECTORY").and_then(|folders| folders.split(':').next());
     let folder = of_systemd.map(PathBuf::from).or_else(|| {
         let state = environment.non_empty("XDG_STATE_HOME").map(PathBuf::from);
         let state = state.or_else(|| Some(PathBuf::from(environment.non_empty("HOME")?).join(".local/state")));
         state.map(|state| state.join("blockwarden"))
     });
-    folder.map_or(State::Memory, |folder| State::Preferred(folder.join("ledger.db")))
+    folder.map(|folder| folder.join("ledger.db"))
 }
 
 /// Who is told what, with the alerts that there are.

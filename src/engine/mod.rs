@@ -4,9 +4,11 @@ mod alerts;
 pub mod clock;
 mod core;
 mod cycle;
+pub mod desk;
 mod judge;
 mod memory;
 mod plan;
+pub mod trial;
 mod verifying;
 pub mod watch;
 

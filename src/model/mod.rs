@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock. Every other module rests on this one.
 
 mod alert;
+mod alert_document;
 mod block;
 mod coverage;
 mod delivery;
@@ -35,6 +36,7 @@ mod window;
 mod world;
 
 pub use alert::{Alert, AlertContent, Phase, Silence};
+pub use alert_document::{AlertDocument, NotificationDocument, SilenceDocument};
 pub use block::{
     BlockMeta, BlockSource, DeletionMark, FileEntry, MetaProblem, MetaProblemKind, NoCompactMark, NoDownsampleMark,
     Parent, Resolution, Stats, ULID_LEN, parse_ulid, ulid_time,

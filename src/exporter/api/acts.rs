@@ -9,7 +9,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::alerts::SilenceDocument;
 use super::json;
 use super::page::to_json;
 use super::problem::Problem;
@@ -17,7 +16,9 @@ use super::query::{Parameter, Query};
 use crate::exporter::actions::{self, Action, Refusal};
 use crate::exporter::guard::Protected;
 use crate::exporter::{Site, lifecycle};
-use crate::model::{NewSilence, OutboxRow, OutboxState, SilenceEnd, TimestampMs, parse_prometheus_duration};
+use crate::model::{
+    NewSilence, NotificationDocument, OutboxState, SilenceDocument, SilenceEnd, TimestampMs, parse_prometheus_duration,
+};
 
 /// Bytes of a silence that is asked for.
 const MAX_SILENCE: u64 = 64 << 10;
@@ -60,7 +61,7 @@ impl Caller {
 impl<S: Sync> axum::extract::FromRequestParts<S> for Caller {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
         let protected = parts.extensions.get::<Protected>().is_some();
         Ok(Self { protected, uri: parts.uri.clone(), headers: parts.headers.clone() })
     }
@@ -169,51 +170,6 @@ struct Notifications<'a> {
     version: u32,
     total: u64,
     notifications: Vec<NotificationDocument<'a>>,
-}
-
-/// One notification on its way. What it tells is of no concern here, and long.
-#[derive(Serialize)]
-struct NotificationDocument<'a> {
-    id: &'a str,
-    receiver: &'a str,
-    recipient: &'a str,
-    state: &'static str,
-    reason: &'static str,
-    severity: &'static str,
-    incident: &'a str,
-    group: &'a std::collections::BTreeMap<String, String>,
-    alerts: usize,
-    created: TimestampMs,
-    not_before: TimestampMs,
-    deadline: TimestampMs,
-    attempts: u32,
-    uncertain: bool,
-    error: Option<&'a str>,
-    instead_of: Option<&'a str>,
-}
-
-impl<'a> From<&'a OutboxRow> for NotificationDocument<'a> {
-    fn from(row: &'a OutboxRow) -> Self {
-        let notification = &row.notification;
-        Self {
-            id: &row.id,
-            receiver: &row.receiver,
-            recipient: &row.recipient,
-            state: row.state.name(),
-            reason: notification.reason.name(),
-            severity: notification.severity().name(),
-            incident: &notification.incident,
-            group: &notification.group,
-            alerts: notification.all_alerts().count(),
-            created: row.created,
-            not_before: row.not_before,
-            deadline: row.deadline,
-            attempts: row.attempts,
-            uncertain: row.uncertain,
-            error: row.error.as_deref(),
-            instead_of: row.instead_of.as_deref(),
-        }
-    }
 }
 
 /// What `GET /api/v1/notifications` understands.

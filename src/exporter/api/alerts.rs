@@ -1,14 +1,12 @@
 //! `/api/v1/alerts` and `/api/v1/silences`: how alerts stand, who is told of them, and who is not.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::page::{Page, PageQuery, to_json};
 use super::problem::Problem;
 use super::query::{Parameter, Query};
 use super::{Endpoint, Prepared};
-use crate::model::{Labels, Phase, Published, ShownAlert, Silence, TimestampMs};
+use crate::model::{AlertDocument, Published, ShownAlert, SilenceDocument, TimestampMs};
 
 pub(super) static ALERTS: Endpoint = Endpoint {
     path: "/api/v1/alerts",
@@ -36,60 +34,9 @@ struct Alerts<'a> {
     alerts: Vec<AlertDocument<'a>>,
 }
 
-#[derive(Serialize)]
-struct AlertDocument<'a> {
-    fingerprint: &'a str,
-    alertname: &'a str,
-    check: &'a str,
-    severity: &'static str,
-    state: &'static str,
-    phase: Phase,
-    bucket: &'a str,
-    stream: Option<&'a Labels>,
-    resolution: Option<&'a str>,
-    block: Option<&'a str>,
-    object: Option<&'a str>,
-    interval: Option<Interval>,
-    message: &'a str,
-    remedy: &'a str,
-    deadline: Option<TimestampMs>,
-    evidence: &'a BTreeMap<String, serde_json::Value>,
-    since: TimestampMs,
-    fired_at: Option<TimestampMs>,
-    healed_at: Option<TimestampMs>,
-    ended_at: Option<TimestampMs>,
-    end: Option<&'static str>,
-    unknown_since: Option<TimestampMs>,
-    flapping_since: Option<TimestampMs>,
-    receivers: &'a [String],
-    suppressed: Option<Suppressed<'a>>,
-}
-
-#[derive(Serialize)]
-struct Interval {
-    start: TimestampMs,
-    end: TimestampMs,
-}
-
-#[derive(Serialize)]
-struct Suppressed<'a> {
-    by: &'static str,
-    id: &'a str,
-}
-
 /// As of when alerts stand so; `None` while nothing was judged.
 fn as_of(published: &Published) -> Option<TimestampMs> {
     published.alerting.enabled.then_some(published.alerting.at)
-}
-
-/// Where an alert is: what is not known any more is `unknown`, whatever it was before.
-const fn state_of(shown: &ShownAlert) -> &'static str {
-    match (shown.alert.phase, shown.alert.unknown_since) {
-        (Phase::Ended, _) => "ended",
-        (_, Some(_)) => "unknown",
-        (Phase::Pending, None) => "pending",
-        (Phase::Firing, None) => "firing",
-    }
 }
 
 /// What the list is sorted by: severity, check, fingerprint.
@@ -115,7 +62,7 @@ fn alerts(query: &Query) -> Result<Prepared, Problem> {
     let any = |wanted: &[String], found: &str| wanted.is_empty() || wanted.iter().any(|one| one == found);
     Ok(Box::new(move |published| {
         let wanted = |shown: &&ShownAlert| {
-            any(&states, state_of(shown))
+            any(&states, shown.state())
                 && (severities.is_empty() || severities.contains(&shown.alert.content.severity))
                 && any(&checks, &shown.alert.id)
                 && any(&buckets, &shown.alert.content.bucket)
@@ -127,40 +74,9 @@ fn alerts(query: &Query) -> Result<Prepared, Problem> {
         let rest =
             found.into_iter().skip_while(|shown| page.after.as_ref().is_some_and(|after| key_of(shown) <= *after));
         let Page { items, next } = Page::take(rest, page.limit, |shown| key_of(shown))?;
-        let alerts = items.into_iter().map(document).collect();
+        let alerts = items.into_iter().map(AlertDocument::from).collect();
         to_json(&Alerts { version: 1, at: as_of(published), total, next, alerts })
     }))
-}
-
-fn document(shown: &ShownAlert) -> AlertDocument<'_> {
-    let (alert, content) = (&shown.alert, &shown.alert.content);
-    AlertDocument {
-        fingerprint: &alert.fingerprint,
-        alertname: &alert.name,
-        check: &alert.id,
-        severity: content.severity.name(),
-        state: state_of(shown),
-        phase: alert.phase,
-        bucket: &content.bucket,
-        stream: content.stream.as_ref(),
-        resolution: content.resolution.as_deref(),
-        block: content.block.as_deref(),
-        object: content.object.as_deref(),
-        interval: content.interval_ms.map(|(start, end)| Interval { start: TimestampMs(start), end: TimestampMs(end) }),
-        message: &content.message,
-        remedy: &content.remedy,
-        deadline: content.deadline,
-        evidence: &content.evidence,
-        since: alert.since,
-        fired_at: alert.fired_at,
-        healed_at: alert.healed_at,
-        ended_at: alert.ended_at,
-        end: alert.end.map(crate::model::FindingEnd::name),
-        unknown_since: alert.unknown_since,
-        flapping_since: alert.flapping_since,
-        receivers: &shown.receivers,
-        suppressed: shown.suppressed.as_ref().map(|(by, id)| Suppressed { by, id }),
-    }
 }
 
 #[derive(Serialize)]
@@ -168,33 +84,6 @@ struct Silences<'a> {
     version: u32,
     at: Option<TimestampMs>,
     silences: Vec<SilenceDocument<'a>>,
-}
-
-/// A silence as it is shown.
-#[derive(Serialize)]
-pub(super) struct SilenceDocument<'a> {
-    id: &'a str,
-    #[serde(rename = "match")]
-    matchers: &'a str,
-    starts: TimestampMs,
-    ends: TimestampMs,
-    author: &'a str,
-    comment: &'a str,
-    created: TimestampMs,
-}
-
-impl<'a> From<&'a Silence> for SilenceDocument<'a> {
-    fn from(silence: &'a Silence) -> Self {
-        Self {
-            id: &silence.id,
-            matchers: &silence.matchers,
-            starts: silence.starts,
-            ends: silence.ends,
-            author: &silence.author,
-            comment: &silence.comment,
-            created: silence.created,
-        }
-    }
 }
 
 fn silences(published: &Published) -> Result<Vec<u8>, Problem> {

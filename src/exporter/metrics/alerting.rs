@@ -41,13 +41,10 @@ fn of_alerts(families: &mut Families, status: &AlertingStatus) {
         alerts.extend(["pending", "firing", "unknown"].map(|state| ((severity, state), 0)));
     }
     for shown in &status.alerts {
-        let state = match (shown.alert.phase, shown.alert.unknown_since) {
-            (Phase::Ended, _) => continue,
-            (_, Some(_)) => "unknown",
-            (Phase::Pending, None) => "pending",
-            (Phase::Firing, None) => "firing",
-        };
-        let count = alerts.entry((shown.alert.content.severity, state)).or_default();
+        if shown.alert.phase == Phase::Ended {
+            continue;
+        }
+        let count = alerts.entry((shown.alert.content.severity, shown.state())).or_default();
         *count = count.saturating_add(1);
     }
     for ((severity, state), count) in alerts {
