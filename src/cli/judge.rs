@@ -6,16 +6,25 @@ use tokio::runtime::Runtime;
 use super::arguments::{JudgementArguments, LogArguments, SourceArguments};
 use super::progress::Bars;
 use super::{alerts_dir, logging, text};
-use crate::config::{self, Config, ObjstoreSource};
+use crate::catalogue::Catalogue;
+use crate::config::{self, Config, ConfigErrors, ObjstoreSource};
 use crate::engine::{self, Engine, Job, Limits, State, clock};
 use crate::model::{Environment, PlanDocument};
 
 /// The configuration that the flags give.
 pub(super) fn load(arguments: &SourceArguments, environment: &Environment) -> anyhow::Result<Config> {
+    Ok(load_with(arguments, environment, alerts_dir::catalogue(arguments.alerts_dir.as_deref())?)?)
+}
+
+/// The same, where the alerts are known already: whoever reads a configuration again and again reads them once.
+pub(super) fn load_with(
+    arguments: &SourceArguments,
+    environment: &Environment,
+    catalogue: &'static Catalogue,
+) -> Result<Config, ConfigErrors> {
     let file = arguments.objstore_config_file.clone().map(ObjstoreSource::File);
     let objstore = file.or_else(|| arguments.objstore_config.clone().map(ObjstoreSource::Inline));
-    let known = alerts_dir::catalogue(arguments.alerts_dir.as_deref())?.known();
-    Ok(config::load(arguments.config.as_deref(), objstore.as_ref(), environment, &known)?)
+    config::load(arguments.config.as_deref(), objstore.as_ref(), environment, &catalogue.known())
 }
 
 /// Observes every bucket once and judges it; logs and shows progress on standard error meanwhile.

@@ -9,12 +9,12 @@ use anyhow::Context;
 use super::arguments::{SourceArguments, WatchArguments, WebArguments};
 use super::outcome::Outcome;
 use super::progress::Bars;
-use super::{judge, logging, text};
-use crate::catalogue::{self, Catalogue};
+use super::{alerts_dir, judge, logging, text};
+use crate::catalogue::Catalogue;
 use crate::config::{self, Config, WebFile};
 use crate::engine::watch::{Alerts, Configured, Loader, Service, Settings, Signal, Signals, WebOptions};
 use crate::engine::{Job, Limits, State, clock};
-use crate::model::{Environment, RuleSettings, WebSource};
+use crate::model::{Environment, WebSource};
 
 /// For what is under way when the end is asked for.
 const GRACE: Duration = Duration::from_secs(15);
@@ -22,9 +22,9 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Runs the command until it is told to end.
 pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyhow::Result<Outcome> {
     logging::install(arguments.log, text::wants_colour(environment), &Bars::none())?;
-    let config = judge::load(&arguments.source, environment)?;
-    let words = Arc::new(catalogue::embedded()?.clone());
-    let (alerts, loader) = (alerts(&config, &words), loader(&arguments.source, environment, Arc::clone(&words)));
+    let catalogue = alerts_dir::catalogue(arguments.source.alerts_dir.as_deref())?;
+    let config = judge::load_with(&arguments.source, environment, catalogue)?;
+    let (alerts, loader) = (alerts(&config, catalogue), loader(&arguments.source, environment, catalogue));
     let web = web_options(&arguments.web, config.web);
     let state = arguments.state.clone().map_or_else(|| default_state(environment), State::File);
     let settings = Settings {
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &WatchArguments, environment: &Environment) -> anyh
         metrics: config.metrics,
         web,
         alerts,
-        words,
+        words: Arc::new(catalogue.clone()),
         loader,
         ambient: clock::ambient(),
     };
@@ -111,23 +111,18 @@ pub(super) fn default_ledger(environment: &Environment) -> Option<PathBuf> {
 
 /// Who is told what, with the alerts that there are.
 pub(super) fn alerts(config: &Config, words: &Catalogue) -> Alerts {
-    let rules = RuleSettings {
-        stream_labels: config.metrics.stream_labels.clone(),
-        links: config.notify.links.clone(),
-        ..RuleSettings::default()
-    };
-    Alerts::new(config.alerting.clone(), config.notify.clone(), rules, words)
+    Alerts::new(config.alerting.clone(), config.notify.clone(), config.rules.clone(), words)
 }
 
 /// Reads the same configuration again.
-pub(super) fn loader(source: &SourceArguments, environment: &Environment, words: Arc<Catalogue>) -> Loader {
+pub(super) fn loader(source: &SourceArguments, environment: &Environment, catalogue: &'static Catalogue) -> Loader {
     let (source, environment) = (source.clone(), environment.clone());
     Arc::new(move || {
         let configured = |config: Config| {
-            let alerts = alerts(&config, &words);
+            let alerts = alerts(&config, catalogue);
             Configured { buckets: config.buckets, policy: config.policy, metrics: config.metrics, alerts }
         };
-        judge::load(&source, &environment).map(configured).map_err(|errors| errors.to_string())
+        judge::load_with(&source, &environment, catalogue).map(configured).map_err(|errors| errors.to_string())
     })
 }
 

@@ -11,8 +11,6 @@ mod verified_tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ulid::Ulid;
-
 use self::changes::{ancestors_to_look_up, bucket_of, log_ended, log_opened};
 pub(super) use self::telling::Decided;
 use self::telling::Telling;
@@ -24,8 +22,8 @@ use super::memory::Memory;
 use crate::checks::{Policy, ledger_failing, scan_stalled};
 use crate::discover::{self, Ambient, Bucket, Limits, Progress, ScanOptions};
 use crate::model::{
-    BlockChange, BucketPast, BucketSettings, BucketSummary, BucketView, Environment, FindingChange, KnownBucket,
-    Listing, OpenFinding, Past, Provider, Schedule, Snapshot, TimestampMs, Transition, World,
+    BucketPast, BucketSettings, BucketSummary, BucketView, Environment, FindingChange, KnownBucket, Listing,
+    OpenFinding, Past, Provider, Schedule, Snapshot, TimestampMs, Transition, World,
 };
 
 /// What buckets are opened with.

@@ -212,11 +212,11 @@ async fn start(
     let settings = |listen: Option<&str>| -> anyhow::Result<Settings> {
         let config = judge::load(source, environment)?;
         let defaults = WebOptions::default();
-        let words = Arc::new(catalogue::embedded()?.clone());
+        let catalogue = catalogue::embedded()?;
         Ok(Settings {
-            alerts: super::watch::alerts(&config, &words),
-            loader: super::watch::loader(source, environment, Arc::clone(&words)),
-            words,
+            alerts: super::watch::alerts(&config, catalogue),
+            loader: super::watch::loader(source, environment, catalogue),
+            words: Arc::new(catalogue.clone()),
             job: Job {
                 buckets: config.buckets,
                 policy: config.policy,
