@@ -65,7 +65,7 @@ fn write(folder: &Path, files: &[RuleFile]) -> anyhow::Result<String> {
             );
         }
     }
-    let mut said = String::new();
+    let mut said = Vec::new();
     for file in files {
         let path = folder.join(&file.name);
         // a reload of Prometheus meanwhile sees the old file or the new one, and nothing beside them
@@ -73,23 +73,24 @@ fn write(folder: &Path, files: &[RuleFile]) -> anyhow::Result<String> {
         new.write_all(file.text.as_bytes()).with_context(failed)?;
         set_readable(new.as_file()).with_context(failed)?;
         new.persist(&path).with_context(failed)?;
-        said.push_str(&format!("{}\n", path.display()));
+        said.push(path.display().to_string());
     }
     for entry in fs::read_dir(folder).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let is_of_a_group = name.starts_with("blockwarden-") && name.ends_with(".yaml");
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        let is_of_a_group = name.starts_with("blockwarden-") && is_yaml;
         if !is_of_a_group || files.iter().any(|file| file.name == name) {
             continue;
         }
         if fs::read_to_string(&path).is_ok_and(|text| catalogue::is_generated(&text)) {
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-            said.push_str(&format!("removed {}: it has no rules any more\n", path.display()));
+            said.push(format!("removed {}: it has no rules any more", path.display()));
         } else {
-            said.push_str(&format!("left {}: it was not written by `blockwarden rules`\n", path.display()));
+            said.push(format!("left {}: it was not written by `blockwarden rules`", path.display()));
         }
     }
-    Ok(said)
+    Ok(said.iter().map(|line| line.to_owned() + "\n").collect())
 }
 
 /// As a file is that is not temporary: Prometheus often runs as another user.
