@@ -223,7 +223,14 @@ fn what_belongs_together_is_told_together() {
 
 #[test]
 fn ends_are_told_after_the_interval_while_others_fire() {
-    let mut kit = Kit::new(policy());
+    // without flapping nothing but the end that is still to be told keeps the alert from being forgotten
+    for edges in [6, 0] {
+        ends_are_told(Flapping { edges, ..Flapping::default() });
+    }
+}
+
+fn ends_are_told(flapping: Flapping) {
+    let mut kit = Kit::new(AlertingPolicy { flapping, ..policy() });
     let (a, _) = (kit.open(gap("a")), kit.open(gap("b")));
     kit.judge_at(0);
     kit.until(71);
@@ -639,6 +646,23 @@ fn what_comes_and_goes_is_told_to_do_so() {
     assert_eq!(lines, ["2410 flapping slack: coverage_gap/a settled"]);
     let words = kit.outbox.iter().map(|row| text(&row.notification));
     assert_eq!(words.rev().nth(1).unwrap(), "530 flapping slack: coverage_gap/a flapping");
+}
+
+#[test]
+fn while_it_comes_and_goes_only_worse_is_told() {
+    let mut kit = Kit::new(policy());
+    let gap_a = gap("a").fingerprint();
+    for round in 0..12 {
+        let severity = if round >= 6 && round % 2 == 0 { Critical } else { Warning };
+        kit.until(round * 200);
+        kit.open(Finding { severity, ..gap("a") });
+        kit.judge();
+        kit.until(round * 200 + 30);
+        kit.end(&gap_a, Resolved);
+        kit.judge();
+    }
+    let lines: Vec<String> = kit.outbox.iter().map(|row| text(&row.notification)).collect();
+    assert_eq!(lines, ["630 first slack: coverage_gap/a flapping", "1210 worse slack: coverage_gap/a worse"]);
 }
 
 #[test]
