@@ -117,7 +117,8 @@ pub struct Flapping {
 
 impl Default for Flapping {
     fn default() -> Self {
-        Self { edges: 6, within_ms: HOUR_MS, quiet_ms: 30 * MINUTE_MS }
+        // so that what comes every hour is seen to come and go, too
+        Self { edges: 6, within_ms: 3 * HOUR_MS, quiet_ms: HOUR_MS }
     }
 }
 

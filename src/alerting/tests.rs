@@ -622,7 +622,7 @@ fn what_comes_and_goes_is_told_to_do_so() {
         [
             "910 first slack: coverage_gap/a flapping",
             "4510 repeat slack: coverage_gap/a still",
-            "5130 ended slack: coverage_gap/a ended"
+            "6930 ended slack: coverage_gap/a ended"
         ]
     );
     assert_eq!(counts.len(), 3);

@@ -57,8 +57,8 @@ pub(in crate::config) const SILENCE: Table = Table {
 pub(in crate::config) const FLAPPING: Table = Table {
     keys: &[
         Key::new("edges", Kind::Integer(2, 1_000), "6", "So many comings and goings of a finding…"),
-        Key::new("within", Kind::Duration, "1h", "…within this time are told once, and not each. From `1m`."),
-        Key::new("quiet", Kind::Duration, "30m", "None for this long: it no longer comes and goes. From `1m`."),
+        Key::new("within", Kind::Duration, "3h", "…within this time are told once, and not each. From `1m`."),
+        Key::new("quiet", Kind::Duration, "1h", "None for this long: it no longer comes and goes. From `1m`."),
     ],
     lenient: false,
 };
