@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Alerting, AlertingPolicy, DEFAULT_GROUP_BY, Kind, Observed, ReceiverPolicy, Route, SIGNAL_PREFIX, Signal};
+use super::{
+    Alerting, AlertingPolicy, DEFAULT_GROUP_BY, Flapping, Kind, Observed, ReceiverPolicy, Route, SIGNAL_PREFIX, Signal,
+};
 use crate::model::{
     Alert, AlertContent, AlertingChange, Evidence, Finding, FindingEnd, Group, Labels, MINUTE_MS, Notification,
     OutboxRow, Resolution, SECOND_MS, Selector, Severity, Silence, Subject, TimestampMs,
@@ -99,6 +101,7 @@ pub(super) fn policy() -> AlertingPolicy {
         .into(),
         routes: vec![route_to(&["slack"])],
         receivers: BTreeMap::from([("slack".to_owned(), receiver(&[""]))]),
+        flapping: Flapping { edges: 6, within_ms: 60 * MINUTE_MS, quiet_ms: 30 * MINUTE_MS },
         ..AlertingPolicy::default()
     }
 }
