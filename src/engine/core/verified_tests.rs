@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ulid::Ulid;
+
 use super::*;
 use crate::discover::testing::ambient;
 use crate::engine::memory::State;
