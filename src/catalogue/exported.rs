@@ -11,6 +11,9 @@ const TEXT: &str = include_str!("exported.txt");
 /// What Prometheus adds to everything that it scrapes.
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
 
+/// What most set-ups in Kubernetes add as well. Elsewhere they are missing, and aggregating by them changes nothing.
+pub(super) const KUBERNETES_LABELS: [&str; 2] = ["namespace", "pod"];
+
 /// What Prometheus itself knows of each target.
 const OF_TARGETS: [&str; 6] = [
     "up",

@@ -86,7 +86,7 @@ fn on_check(check: &str, facts: &Facts) -> Vec<String> {
 
 fn on_component(component: Component, facts: &Facts) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut known: BTreeSet<&str> = facts.made.iter().map(String::as_str).collect();
+    let mut known: BTreeSet<&str> = facts.made.iter().map(String::as_str).chain(exported::KUBERNETES_LABELS).collect();
     for selector in &facts.selectors {
         let name = name_of(selector);
         let Some(labels) = exported::labels_of(component, &name) else {

@@ -329,7 +329,7 @@ tests:
             ("syncs_total{$job}", "syncs_total", "selector without job"),
             ("syncs_total{$job}", "syncs_total{job=\"a\"}", "names a job"),
             ("syncs_total{$job}", "syncs_total{$job, pod=\"a\"}", "has no label `pod`"),
-            ("(job, instance)", "(job, pod)", "nothing in it has a label `pod`"),
+            ("(job, instance)", "(job, zone)", "nothing in it has a label `zone`"),
             ("> $ratio", "> $other", "`$other` is neither"),
             ("> $ratio", "> 1", "expr does not use `$ratio`"),
             ("ratio: {default: 0.5, help: A ratio.}", "ratio: {default: 0.5, help: ratio}", "one sentence of `help`"),
