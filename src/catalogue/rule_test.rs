@@ -82,7 +82,7 @@ pub fn guard_of<'a>(entry: &Entry, catalogue: &'a Catalogue) -> Option<&'a Entry
     match entry.component {
         None | Some(Component::Own) => catalogue.entry(OWN_GUARD),
         Some(component) => catalogue.entries().find(|guard| {
-            guard.named_only && guard.component == Some(component) && guard.expr.contains("absent(up{$job})")
+            guard.named_only && guard.component == Some(component) && guard.expr.contains("absent(")
         }),
     }
 }
