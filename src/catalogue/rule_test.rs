@@ -114,6 +114,10 @@ fn expected(
 /// alert on a check has to fire still: nobody has seen it healed.
 fn gone(entry: &Entry, catalogue: &Catalogue, settings: &RuleSettings) -> Result<Option<Test>, RuleError> {
     let Some(guard) = guard_of(entry, catalogue) else { return Ok(None) };
+    let is_named = |component| component == Component::Own || !settings.jobs(component).is_empty();
+    if guard.named_only && !guard.component.is_some_and(is_named) {
+        return Ok(None);
+    }
     let firing = |test: &AlertTest| test.expect.iter().find(|moment| !moment.firing.is_empty()).cloned();
     let Some((test, fires)) = entry.tests.iter().find_map(|test| Some((test, firing(test)?))) else { return Ok(None) };
     let Some(told) = guard.tests.iter().find_map(firing) else { return Ok(None) };
