@@ -81,9 +81,9 @@ pub fn rule_test_file<'a>(
 pub fn guard_of<'a>(entry: &Entry, catalogue: &'a Catalogue) -> Option<&'a Entry> {
     match entry.component {
         None | Some(Component::Own) => catalogue.entry(OWN_GUARD),
-        Some(component) => catalogue.entries().find(|guard| {
-            guard.named_only && guard.component == Some(component) && guard.expr.contains("absent(")
-        }),
+        Some(component) => catalogue
+            .entries()
+            .find(|guard| guard.named_only && guard.component == Some(component) && guard.expr.contains("absent(")),
     }
 }
 
