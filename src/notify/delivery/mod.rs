@@ -31,10 +31,10 @@ use self::hub::Hub;
 pub use self::hub::{Chance, Clock};
 use self::post::Post;
 use self::store::{Change, Store};
-use self::terms::{Terms, recipients};
+use self::terms::Terms;
 use super::Sender;
 use crate::ledger::{LedgerError, Outbox, ReceiverRecord, Unsent};
-use crate::model::{FailureClass, OutboxRow, ReceiverSettings, ReceiverStatus};
+use crate::model::{OutboxRow, ReceiverSettings, ReceiverStatus};
 
 /// While the ledger fails it is tried this often.
 const UPKEEP: Duration = Duration::from_mins(1);
@@ -105,7 +105,6 @@ impl Delivery {
             }
             stays
         });
-        let mut withdrawn = Vec::new();
         for (settings, sender) in receivers {
             let Some(post) = self.hub.post(&settings.name) else {
                 self.open(settings, sender, ReceiverRecord::default());
@@ -113,9 +112,6 @@ impl Delivery {
             };
             let mut state = post.state();
             if state.settings != settings {
-                let remaining = recipients(&settings).into_iter().collect();
-                withdrawn
-                    .extend(state.planner.withdraw(&remaining).into_iter().map(|batch| (Arc::clone(&post), batch)));
                 state.planner.change_terms(Terms::of(&settings));
                 state.sender = sender;
                 state.settings = settings;
@@ -126,15 +122,6 @@ impl Delivery {
         for post in gone {
             post.state().planner.is_closed = true;
             post.wake.notify_one();
-        }
-        if !withdrawn.is_empty() {
-            let hub = Arc::clone(&self.hub);
-            self.hub.tracker.spawn(async move {
-                for (post, batch) in withdrawn {
-                    let why = "the recipient is not configured any more".to_owned();
-                    post.give_up(&hub, batch, FailureClass::Permanent, why).await;
-                }
-            });
         }
         self.hub.publish();
     }

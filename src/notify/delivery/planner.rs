@@ -7,7 +7,7 @@
 //! - **Nothing is given up but by its deadline or because it is refused**, and what is given up takes along everything
 //!   that was merged into it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::coalesce::{can_merge, merge};
 use super::digest::{DIGEST_AFTER, DIGEST_INTERVAL_MS, DIGEST_LANE, DIGEST_PARTS, digest};
@@ -16,15 +16,15 @@ use crate::model::{FailureClass, OutboxRow, OutboxState, Reason, TimestampMs};
 use crate::notify::SendError;
 
 /// Longest error that is kept, in characters: it comes from outside.
-const LONGEST_ERROR: usize = 500;
+pub(super) const LONGEST_ERROR: usize = 500;
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Next {
     /// This is sent.
     Send(Batch),
-    /// This is given up: its time is over.
-    GiveUp(Batch),
+    /// This is given up untried, and why.
+    GiveUp(Batch, FailureClass, &'static str),
     /// Nothing before this moment, unless something happens; `None` = at all.
     Wait(Option<TimestampMs>),
 }
@@ -163,14 +163,10 @@ impl Planner {
         lanes.flat_map(|lane| &lane.waiting).map(|batch| batch.row.clone()).collect()
     }
 
-    /// Takes out what waits for recipients that are not among these.
-    pub(super) fn withdraw(&mut self, remaining: &BTreeSet<String>) -> Vec<Batch> {
-        let mut withdrawn = Vec::new();
-        for (name, recipient) in &mut self.recipients {
-            if !remaining.contains(name) {
-                withdrawn.extend(recipient.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)));
-            }
-        }
+    /// Takes out all that waits.
+    pub(super) fn withdraw(&mut self) -> Vec<Batch> {
+        let lanes = self.recipients.values_mut().flat_map(|recipient| recipient.lanes.values_mut());
+        let mut withdrawn: Vec<Batch> = lanes.flat_map(|lane| lane.waiting.drain(..)).collect();
         self.tidy();
         withdrawn.sort_by_key(|batch| batch.number);
         withdrawn
@@ -199,8 +195,12 @@ impl Planner {
 
     /// What is to be done now. A row that is given out is busy until [`Self::settle`] or [`Self::put_back`].
     pub(super) fn next(&mut self, now: TimestampMs) -> Next {
+        // also what was being sent when its recipient went, or was decided before that
+        if let Some(batch) = self.stranger() {
+            return Next::GiveUp(batch, FailureClass::Permanent, "the recipient is not configured any more");
+        }
         if let Some(batch) = self.overdue(now) {
-            return Next::GiveUp(batch);
+            return Next::GiveUp(batch, FailureClass::Deadline, "it was not taken in time");
         }
         if self.recipients.values().all(|recipient| recipient.lanes.values().all(|lane| lane.waiting.is_empty())) {
             return Next::Wait(None);
@@ -267,6 +267,17 @@ impl Planner {
         lane.is_busy = true;
         self.busy.insert(batch.row.id.clone(), batch.clone());
         self.tidy();
+        Some(batch)
+    }
+
+    fn stranger(&mut self) -> Option<Batch> {
+        let known = &self.terms.recipients;
+        let strangers = self.recipients.iter_mut().filter(|(name, _)| !known.contains(name));
+        let mut lanes = strangers.flat_map(|(_, recipient)| recipient.lanes.values_mut());
+        let lane = lanes.find(|lane| !lane.is_busy && !lane.waiting.is_empty())?;
+        let batch = lane.waiting.pop_front()?;
+        lane.is_busy = true;
+        self.busy.insert(batch.row.id.clone(), batch.clone());
         Some(batch)
     }
 

@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::hub::Hub;
-use super::planner::{Batch, Next, Planner, Verdict};
+use super::planner::{Batch, LONGEST_ERROR, Next, Planner, Verdict};
 use super::store::Change;
-use super::terms::{Terms, recipients};
+use super::terms::Terms;
 use crate::ledger::ReceiverRecord;
 use crate::model::{
     DeliveryOutcome, Durations, FailureClass, OutboxRow, Reason, ReceiverSettings, ReceiverStatus, TimestampMs,
@@ -79,7 +79,7 @@ impl Post {
 
     /// Who is told, where another receiver's notifications fall back to this one.
     pub(super) fn recipients(&self) -> Vec<String> {
-        recipients(&self.state().settings)
+        self.state().planner.terms.recipients.clone()
     }
 
     pub(super) fn status(&self) -> ReceiverStatus {
@@ -107,10 +107,7 @@ impl Post {
             let (now, next) = self.next(&hub, is_stopping);
             match next {
                 Next::Send(batch) => flying.push(Arc::clone(&self).attempt(Arc::clone(&hub), batch)),
-                Next::GiveUp(batch) => {
-                    let why = "it was not taken in time".to_owned();
-                    self.give_up(&hub, batch, FailureClass::Deadline, why).await;
-                }
+                Next::GiveUp(batch, class, why) => self.give_up(&hub, batch, class, why).await,
                 Next::Wait(_) if flying.is_empty() && is_stopping => return,
                 Next::Wait(_) if flying.is_empty() && self.state().planner.is_closed => {
                     self.close(&hub).await;
@@ -207,11 +204,11 @@ impl Post {
     }
 
     /// Gives up what was not tried now.
-    pub(super) async fn give_up(&self, hub: &Hub, batch: Batch, class: FailureClass, why: String) {
+    async fn give_up(&self, hub: &Hub, batch: Batch, class: FailureClass, why: &str) {
         let Batch { mut row, coalesced, .. } = batch;
         row.error = Some(match row.error.take() {
             Some(last) => format!("{why}; the last attempt: {last}"),
-            None => why,
+            None => why.to_owned(),
         });
         self.bury(hub, row, coalesced, (class, None)).await;
         hub.publish();
@@ -258,9 +255,9 @@ impl Post {
 
     /// The receiver is not configured any more.
     async fn close(&self, hub: &Hub) {
-        let withdrawn = self.state().planner.withdraw(&std::collections::BTreeSet::new());
+        let withdrawn = self.state().planner.withdraw();
         for batch in withdrawn {
-            let why = "the receiver is not configured any more".to_owned();
+            let why = "the receiver is not configured any more";
             self.give_up(hub, batch, FailureClass::Permanent, why).await;
         }
     }
@@ -297,6 +294,6 @@ impl State {
             tracing::warn!(receiver = name, class = error.class.name(), "notifications do not arrive: {error}");
         }
         record.failing_since = record.failing_since.or(Some(now));
-        record.failure = Some((error.class, error.message.clone()));
+        record.failure = Some((error.class, error.message.chars().take(LONGEST_ERROR).collect()));
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Terms {
     /// Messages that may come at once.
     pub(super) burst: i64,
     is_mail: bool,
+    /// Whom it reaches.
+    pub(super) recipients: Vec<String>,
     /// Who is told instead.
     pub(super) fallback: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Terms {
             spacing_ms: MINUTE_MS / i64::from(settings.per_minute.max(1)),
             burst: i64::from(settings.burst.max(1)),
             is_mail: matches!(settings.kind, ReceiverKind::Mail(_)),
+            recipients: recipients(settings),
             fallback: settings.fallback.clone().filter(|fallback| *fallback != settings.name),
         }
     }
@@ -82,7 +85,7 @@ fn spread(most: i64, chance: &dyn Fn(u64) -> u64) -> i64 {
 
 /// Whom rows of the outbox are for: each address of a mail, or one that has no name. None for an Alertmanager, which
 /// is told everything again and again beside the outbox.
-pub(super) fn recipients(settings: &ReceiverSettings) -> Vec<String> {
+fn recipients(settings: &ReceiverSettings) -> Vec<String> {
     match &settings.kind {
         ReceiverKind::Mail(mail) => mail.to.clone(),
         ReceiverKind::Slack(_) | ReceiverKind::Webhook(_) => vec![String::new()],

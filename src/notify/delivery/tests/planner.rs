@@ -89,11 +89,11 @@ fn what_is_too_old_is_given_up_with_all_that_was_merged_into_it() {
     let late = T0.plus(DAY_MS);
     planner.add(OutboxRow { deadline: late.plus(HOUR_MS), ..row("b", "l1", Reason::Worse) });
     // not while it is being sent
-    let Next::GiveUp(given_up) = planner.next(late) else { panic!() };
+    let Next::GiveUp(given_up, FailureClass::Deadline, _) = planner.next(late) else { panic!() };
     assert_eq!(given_up.row.id, "x");
     planner.settle("x");
     fail(&mut planner, &batch, FailureClass::Transient, late);
-    let Next::GiveUp(given_up) = planner.next(late) else { panic!() };
+    let Next::GiveUp(given_up, FailureClass::Deadline, _) = planner.next(late) else { panic!() };
     assert_eq!((given_up.row.id.as_str(), given_up.coalesced), ("b", vec!["a".to_owned()]));
     planner.settle("b");
     assert_eq!((planner.next(late), planner.pending()), (Next::Wait(None), (0, None)));
@@ -132,4 +132,17 @@ fn when_the_clock_is_set_all_that_waits_moves_along() {
         assert_eq!(planner.next(T0), Next::Wait(Some(not_before.minus(ms))));
         assert_eq!(sent(&mut planner, T0.plus(31 * SECOND_MS)).row.deadline, T0.plus(DAY_MS));
     }
+}
+
+#[test]
+fn who_is_no_recipient_any_more_gets_nothing() {
+    let mut planner = planner(&mail(&["a", "b"]), [OutboxRow { recipient: "a".to_owned(), ..fired("f", "l1") }]);
+    let batch = sent(&mut planner, T0);
+    planner.change_terms(Terms::of(&mail(&["b"])));
+    planner.add(OutboxRow { recipient: "a".to_owned(), ..ended("e", "l1") });
+    // what is on its way may arrive; if it does not, that was it
+    assert_eq!(planner.next(T0), Next::Wait(None));
+    fail(&mut planner, &batch, FailureClass::Transient, T0);
+    let Next::GiveUp(given_up, FailureClass::Permanent, _) = planner.next(T0) else { panic!() };
+    assert_eq!((given_up.row.id.as_str(), given_up.coalesced), ("e", vec!["f".to_owned()]));
 }
