@@ -1,7 +1,8 @@
 //! A delivery that is killed at any moment loses nothing: of every incident the last state arrives, those of one group
 //! arrive in order, and what arrives twice says that it may be a repeat. Without a test harness, because this program
 //! is also what is killed: it calls itself. A number as argument repeats the run with that seed.
-#![expect(clippy::unwrap_used, reason = "whatever fails in here fails the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "whatever fails in here fails the test")]
+#![expect(clippy::print_stdout, reason = "the seed is what a run that fails is repeated with")]
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -131,9 +132,10 @@ async fn deliver(path: &Path, arrived: PathBuf, seed: u64, finishes: bool) {
         past.into_iter().map(|alert| (alert.fingerprint, alert.since.0)).collect();
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let receivers = RECEIVERS.map(|name| {
-        let sender =
-            ToFile { path: arrived.clone(), chance: Mutex::new(StdRng::seed_from_u64(seed)), fails: !finishes };
-        (settings(name), Arc::new(sender) as Arc<dyn Sender>)
+        let fails = !finishes;
+        let sender: Arc<dyn Sender> =
+            Arc::new(ToFile { path: arrived.clone(), chance: Mutex::new(StdRng::seed_from_u64(seed)), fails });
+        (settings(name), sender)
     });
     let delivery = Delivery::start(
         ledger.outbox().unwrap(),

@@ -11,7 +11,7 @@ use super::*;
 use crate::model::{DeliveryOutcome, MINUTE_MS, SECOND_MS};
 use crate::notify::{SendError, Sent};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// As many rows as asked for, each of a lane of its own.
 pub(super) fn lanes(count: usize) -> Vec<OutboxRow> {
@@ -131,7 +131,7 @@ async fn a_storm_is_a_digest_per_interval() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     // some more of it, some ends; few come after it
     stage.decide(vec![ended("e1", "l0001"), fired("g", "new")]);
-    tokio::time::sleep(Duration::from_secs(4 * 60)).await;
+    tokio::time::sleep(Duration::from_mins(4)).await;
     stage.until_told().await;
     tokio::time::sleep(HOUR).await;
     stage.decide(vec![fired("late", "late")]);
@@ -176,7 +176,7 @@ async fn few_that_wait_for_the_end_of_a_digest_go_one_by_one() {
     let fake = Fake::willing();
     let mut stage = Stage::new(vec![(slack(), Arc::clone(&fake))]);
     stage.decide(lanes(11));
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     stage.decide(vec![ended("e", "l0003"), fired("n", "new"), row("t", "test", Reason::Test)]);
     stage.until_told().await;
     let times = fake.times().split_off(1);

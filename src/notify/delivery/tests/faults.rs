@@ -93,7 +93,7 @@ async fn a_pause_is_for_all_of_a_receiver_and_for_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_hangs_delays_no_other() {
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let hanging = Fake::new(move |_, _| (hour, Err(SendError { maybe_sent: true, ..error(FailureClass::Timeout) })));
     let working = Fake::willing();
     let mut stage = Stage::new(vec![(slack(), Arc::clone(&hanging)), (named("other", slack()), Arc::clone(&working))]);
@@ -103,7 +103,7 @@ async fn one_that_hangs_delays_no_other() {
             fired(&id, &id),
             OutboxRow { id: format!("o{minute}"), receiver: "other".to_owned(), ..fired(&id, &id) },
         ]);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
     }
     assert_eq!(after(&working), (0..30).map(|minute| minute * 60).collect::<Vec<_>>());
     assert_eq!(hanging.ids().len(), 1);
@@ -176,7 +176,7 @@ async fn dead_letters_are_sent_again_when_somebody_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_on_its_way_when_the_process_died_may_be_a_repeat() {
-    let stuck = Fake::new(|_, _| (Duration::from_secs(3_600), Ok(Sent::default())));
+    let stuck = Fake::new(|_, _| (Duration::from_hours(1), Ok(Sent::default())));
     let mut stage = Stage::new(vec![(slack(), Arc::clone(&stuck))]);
     stage.decide(vec![fired("a", "l1"), fired("b", "l2")]);
     tokio::time::sleep(Duration::from_secs(1)).await;

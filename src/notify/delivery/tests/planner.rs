@@ -15,7 +15,7 @@ fn planner(settings: &ReceiverSettings, rows: impl IntoIterator<Item = OutboxRow
 fn sent(planner: &mut Planner, now: TimestampMs) -> Batch {
     match planner.next(now) {
         Next::Send(batch) => batch,
-        other => panic!("{other:?}"),
+        other @ (Next::GiveUp(..) | Next::Wait(_)) => panic!("{other:?}"),
     }
 }
 

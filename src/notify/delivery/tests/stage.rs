@@ -153,7 +153,7 @@ impl Stage {
                 status.changed().await.unwrap();
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(40 * 86_400), wait).await;
+        let waited = tokio::time::timeout(Duration::from_hours(40 * 24), wait).await;
         assert!(waited.is_ok(), "40 days later: {:#?}", self.status());
     }
 
@@ -182,5 +182,11 @@ impl Stage {
 pub(super) fn seen_as_senders(
     receivers: Vec<(ReceiverSettings, Arc<Fake>)>,
 ) -> Vec<(ReceiverSettings, Arc<dyn Sender>)> {
-    receivers.into_iter().map(|(settings, fake)| (settings, fake as Arc<dyn Sender>)).collect()
+    receivers
+        .into_iter()
+        .map(|(settings, fake)| {
+            let sender: Arc<dyn Sender> = fake;
+            (settings, sender)
+        })
+        .collect()
 }
