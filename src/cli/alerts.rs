@@ -81,7 +81,8 @@ pub(super) fn asked(url: &str, method: Method, path: &str, body: Option<Value>) 
     Ok(runtime.block_on(desk::ask(url, method, path, body))?)
 }
 
-fn elements(answer: &Value, name: &str) -> Vec<Value> {
+/// The elements of a list in an answer.
+pub(super) fn elements(answer: &Value, name: &str) -> Vec<Value> {
     answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
@@ -128,18 +129,18 @@ fn listed(alerts: &[Value], page: Page) -> String {
         if let Some(stream) = alert.get("stream").and_then(Value::as_object) {
             let pairs =
                 stream.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
-            let _ = write!(place, " {}", harmless(&Labels(pairs.collect()).to_string()));
+            place = format!("{place} {}", harmless(&Labels(pairs.collect()).to_string()));
         }
         let state = text_of(alert, "state");
         let head = format!("{state} {severity} {}", text_of(alert, "alertname"));
-        let _ = writeln!(text, "{}  {place}", page.paint(paint, &harmless(&head)));
-        let _ = writeln!(text, "  since {}: {}", cell(alert, "since"), cell(alert, "message"));
+        line(&mut text, format_args!("{}  {place}", page.paint(paint, &harmless(&head))));
+        line(&mut text, format_args!("  since {}: {}", cell(alert, "since"), cell(alert, "message")));
         let told: Vec<String> = elements(alert, "receivers").iter().filter_map(Value::as_str).map(harmless).collect();
         let told = if told.is_empty() { "nobody".to_owned() } else { told.join(", ") };
         let held = alert.get("suppressed").filter(|held| !held.is_null());
         let held = held.map(|held| format!(", not now: {} {}", cell(held, "by"), cell(held, "id"))).unwrap_or_default();
         let flapping = if text_of(alert, "flapping_since").is_empty() { "" } else { ", comes and goes" };
-        let _ = writeln!(text, "  told: {told}{held}{flapping}");
+        line(&mut text, format_args!("  told: {told}{held}{flapping}"));
     }
     text
 }
@@ -204,7 +205,7 @@ fn route(text: &str, policy: &AlertingPolicy, now: TimestampMs, page: Page) -> a
     let known = [Severity::Critical, Severity::Warning].map(Severity::name);
     let mut out = format!("alert {}\n", harmless(&labels.to_string()));
     if !known.contains(&severity) {
-        let _ = writeln!(out, "  without severity=\"critical\" the rhythm of a warning is shown");
+        line(&mut out, format_args!("  without severity=\"critical\" the rhythm of a warning is shown"));
     }
     let steps = desk::route(&labels, policy, now);
     let mut told: Vec<&str> = Vec::new();
@@ -217,10 +218,13 @@ fn route(text: &str, policy: &AlertingPolicy, now: TimestampMs, page: Page) -> a
         }
     }
     for silence in desk::silenced_by(&labels, policy, now) {
-        let _ = writeln!(out, "silenced until {} by the configuration: {}", silence.ends, harmless(&silence.comment));
+        line(
+            &mut out,
+            format_args!("silenced until {} by the configuration: {}", silence.ends, harmless(&silence.comment)),
+        );
     }
     let told = if told.is_empty() { "nobody".to_owned() } else { told.join(", ") };
-    let _ = writeln!(out, "{}", page.paint(Paint::Strong, &harmless(&format!("told: {told}"))));
+    line(&mut out, format_args!("{}", page.paint(Paint::Strong, &harmless(&format!("told: {told}")))));
     if policy.routes.is_empty() {
         out.push_str("  the configuration has no `notify`\n");
     }
@@ -231,18 +235,24 @@ fn describe(out: &mut String, explained: &Explained, page: Page) {
     let step = &explained.step;
     let (paint, word) = if step.matches { (Paint::Fine, "matches") } else { (Paint::Faint, "does not match") };
     let name = harmless(&format!("route {} {}", step.route, explained.matchers));
-    let _ = writeln!(out, "{name}: {}", page.paint(paint, word));
+    line(out, format_args!("{name}: {}", page.paint(paint, word)));
     if !step.matches {
         return;
     }
     let receivers = if step.receivers.is_empty() { "nobody".to_owned() } else { step.receivers.join(", ") };
-    let _ = writeln!(out, "  receivers: {}", harmless(&receivers));
+    line(out, format_args!("  receivers: {}", harmless(&receivers)));
     let group: Vec<String> = step.group.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-    let _ = writeln!(out, "  one message with all that have {{{}}}", harmless(&group.join(", ")));
+    line(out, format_args!("  one message with all that have {{{}}}", harmless(&group.join(", "))));
     let [wait, interval, repeat] = explained.timing_ms.map(format_duration_ms);
-    let _ = writeln!(out, "  told after {wait}, changes every {interval} at most, again after {repeat}");
+    line(out, format_args!("  told after {wait}, changes every {interval} at most, again after {repeat}"));
     for (name, holds) in &explained.mute {
-        let _ = writeln!(out, "  mute time {}: {}", harmless(name), if *holds { "holds now" } else { "not now" });
+        line(out, format_args!("  mute time {}: {}", harmless(name), if *holds { "holds now" } else { "not now" }));
     }
-    let _ = writeln!(out, "  {}", if explained.continues { "goes on to the next route" } else { "ends here" });
+    line(out, format_args!("  {}", if explained.continues { "goes on to the next route" } else { "ends here" }));
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // writing into a String cannot fail
+    text.write_fmt(arguments).unwrap_or_default();
+    text.push('\n');
 }

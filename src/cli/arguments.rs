@@ -167,7 +167,7 @@ pub enum Command {
     Silence(SilenceCommand),
     /// Send a marked test message through each receiver and say what came back
     ///
-    /// Exit code 0 if every receiver took it, otherwise 2. An Alertmanager gets an alert BlockwardenTest of severity
+    /// Exit code 0 if every receiver took it, otherwise 2. An Alertmanager gets an alert `BlockwardenTest` of severity
     /// info, which ends by itself within minutes.
     #[command(after_long_help = alerts::NOTIFY_TEST_EXAMPLES)]
     NotifyTest(NotifyTestArguments),

@@ -93,7 +93,7 @@ fn outcome(trials: &[Trial], page: Page) -> Outcome {
         let (word, latency) = (page.paint(paint, word), trial.latency_ms);
         let said = if said.is_empty() { String::new() } else { format!(": {}", harmless(said)) };
         let name = harmless(&format!("{} ({}{recipient})", trial.receiver, trial.kind));
-        text.push_str(&format!("{word}  {name} after {latency} ms{said}\n"));
+        text.extend([&word, "  ", &name, &format!(" after {latency} ms{said}\n")]);
     }
     let failed = trials.iter().filter(|trial| trial.result.is_err()).count();
     let problems = (failed > 0).then(|| format!("{failed} of {} could not be told anything", trials.len()));

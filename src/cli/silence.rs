@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::alerts::{asked, cell, table, text_of};
+use super::alerts::{asked, cell, elements, table, text_of};
 use super::arguments::{OutputFormat, SilenceAddArguments, SilenceCommand};
 use super::outcome::{Outcome, document};
 use super::text::Page;
@@ -18,10 +18,7 @@ pub(super) fn run(command: &SilenceCommand, environment: &Environment, page: Pag
         SilenceCommand::List { place, output } => {
             let silences = match &place.state {
                 Some(path) => desk::silences(path, &AlertingPolicy::default(), clock::now())?,
-                None => asked(&place.url, Method::GET, "/api/v1/silences", None)?["silences"]
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_default(),
+                None => elements(&asked(&place.url, Method::GET, "/api/v1/silences", None)?, "silences"),
             };
             let text = match output.output {
                 OutputFormat::Json => document(&json!({"version": 1, "silences": silences}))?,
@@ -58,15 +55,15 @@ fn add(arguments: &SilenceAddArguments, environment: &Environment) -> anyhow::Re
         None => {
             // what can be seen to be wrong is said without asking anybody
             new.accept(String::new(), now).map_err(|wrong| anyhow::anyhow!("{}: {}", wrong.part, wrong.expected))?;
-            let mut body = json!({"match": new.matchers, "author": new.author, "comment": new.comment});
-            if let Some(start) = arguments.start {
-                body["starts"] = json!(start);
-            }
-            match ends {
-                SilenceEnd::At(end) => body["ends"] = json!(end),
+            let (end, duration) = match ends {
+                SilenceEnd::At(end) => (Some(end), None),
                 // exactly, whatever the units were
-                SilenceEnd::After(ms) => body["duration"] = json!(format!("{ms}ms")),
-            }
+                SilenceEnd::After(ms) => (None, Some(format!("{ms}ms"))),
+            };
+            let body = json!({
+                "match": new.matchers, "starts": arguments.start, "ends": end, "duration": duration,
+                "author": new.author, "comment": new.comment,
+            });
             asked(&arguments.place.url, Method::POST, "/api/v1/silences", Some(body))?
         }
     };

@@ -80,7 +80,7 @@ impl From<LedgerError> for DeskError {
 
 /// Asks a running service. `path` begins with `/api/`.
 pub async fn ask(url: &str, method: http::Method, path: &str, body: Option<Value>) -> Result<Value, DeskError> {
-    let mut target = url::Url::parse(url).map_err(|_| DeskError::Url)?;
+    let mut target = url::Url::parse(url).ok().ok_or(DeskError::Url)?;
     if !matches!(target.scheme(), "http" | "https") || !target.has_host() {
         return Err(DeskError::Url);
     }

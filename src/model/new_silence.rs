@@ -133,7 +133,7 @@ mod tests {
             (NewSilence { author: long.clone(), ..good.clone() }, "author"),
             (NewSilence { comment: String::new(), ..good.clone() }, "comment"),
             (NewSilence { comment: "a\nb".to_owned(), ..good.clone() }, "comment"),
-            (NewSilence { comment: long, ..good.clone() }, "comment"),
+            (NewSilence { comment: long, ..good }, "comment"),
         ] {
             let mistake = asked.accept(String::new(), now).unwrap_err();
             assert_eq!(mistake.part, part, "{asked:?}");

@@ -98,7 +98,7 @@ pub enum AlertsCommand {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Where")]
 pub struct PlaceArguments {
-    /// Ask a running service over HTTP, such as http://127.0.0.1:9798
+    /// Ask a running service over HTTP, such as <http://127.0.0.1:9798>
     #[arg(long, value_name = "URL", conflicts_with = "state")]
     pub url: Option<String>,
     /// Look into this ledger; without --url, the one that `watch` uses where nobody names one

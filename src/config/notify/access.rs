@@ -200,7 +200,7 @@ fn found(
     }
     let path = folder.join(Some(section.text(file)).filter(|path| !path.is_empty())?);
     let content = files::read_bytes(&path)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()));
+        .and_then(|bytes| String::from_utf8(bytes).ok().ok_or_else(|| "it is not UTF-8 text".to_owned()));
     match content.as_deref().map(str::trim) {
         Ok("") => section.mistake(mistakes, file, format!("{} is empty", path.display())),
         Ok(text) => return Some((SecretSource::File(path), Secret::new(text.to_owned()))),

@@ -204,7 +204,7 @@ fn url(section: &Section, name: &str, mistakes: &mut Mistakes) -> Option<String>
 /// A URL over HTTP, or what was expected.
 fn check_url(text: &str) -> Result<Url, &'static str> {
     const EXPECTED: &str = "expected a URL that begins with http:// or https:// and has a host";
-    let url = Url::parse(text).map_err(|_| EXPECTED)?;
+    let url = Url::parse(text).ok().ok_or(EXPECTED)?;
     let fits = matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty());
     if fits && !text.contains(char::is_whitespace) { Ok(url) } else { Err(EXPECTED) }
 }

@@ -84,7 +84,10 @@ async fn read(body: Body, limit: u64) -> Result<Vec<u8>, Problem> {
     let _permit = BODIES.acquire().await.map_err(Problem::internal)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let bytes = to_bytes(body, limit).await;
-    bytes.map(Vec::from).map_err(|_| Problem::too_large(&format!("expected a whole body of at most {limit} bytes")))
+    bytes
+        .ok()
+        .map(Vec::from)
+        .ok_or_else(|| Problem::too_large(&format!("expected a whole body of at most {limit} bytes")))
 }
 
 /// What `POST /api/v1/silences` takes.
@@ -104,7 +107,7 @@ impl Asked {
     fn lower(self) -> Result<NewSilence, Problem> {
         let time = |name: &'static str, text: &str| {
             let expected = || Problem::parameter(name, "expected a time in RFC 3339, as in 2026-01-02T03:04:05Z");
-            TimestampMs::parse_rfc3339(text).map_err(|_| expected())
+            TimestampMs::parse_rfc3339(text).ok().ok_or_else(expected)
         };
         let ends = match (self.ends, self.duration) {
             (Some(ends), None) => SilenceEnd::At(time("ends", &ends)?),
@@ -126,7 +129,7 @@ impl Asked {
 pub(super) async fn silence(State(site): State<Site>, caller: Caller, body: Body) -> Answer {
     caller.may_act(&site)?;
     let bytes = read(body, MAX_SILENCE).await?;
-    let asked: Asked = serde_json::from_slice(&bytes).map_err(|_| {
+    let asked: Asked = serde_json::from_slice(&bytes).ok().ok_or_else(|| {
         Problem::body(
             "expected a JSON object with `match`, `ends` or `duration`, `author`, `comment`, and maybe `starts`",
         )
@@ -217,7 +220,7 @@ struct Heard {
 pub(super) async fn watchdog(State(site): State<Site>, caller: Caller, Path(name): Path<String>, body: Body) -> Answer {
     caller.may_act(&site)?;
     let bytes = read(body, MAX_WEBHOOK).await?;
-    let webhook: Webhook = serde_json::from_slice(&bytes).map_err(|_| {
+    let webhook: Webhook = serde_json::from_slice(&bytes).ok().ok_or_else(|| {
         Problem::body("expected the JSON of Alertmanager's webhooks, with `alerts` that have a `status`")
     })?;
     let heard = webhook.alerts.iter().any(|alert| alert.status == "firing");
