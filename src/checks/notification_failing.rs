@@ -95,7 +95,7 @@ mod tests {
             (Some(vec![fine.clone(), failing("a", FailureClass::Transient, minutes(9))]), 0),
             (Some(vec![failing("a", FailureClass::RateLimited, minutes(10))]), 0),
             (Some(vec![failing("a", FailureClass::Transient, minutes(11))]), 1),
-            (Some(vec![failing("a", FailureClass::Authentication, minutes(0)), fine.clone()]), 1),
+            (Some(vec![failing("a", FailureClass::Authentication, minutes(0)), fine]), 1),
         ] {
             kit.receivers.clone_from(&receivers);
             assert_eq!(kit.run(CHECK.id).len(), expected, "{receivers:?}");

@@ -233,8 +233,8 @@ pub(crate) fn samples() -> Vec<(&'static str, OutboxRow)> {
 pub(crate) fn digest(groups: usize) -> OutboxRow {
     let ids = ["upload_lag", "coverage_gap", "partial_upload", "chunk_corrupt", "stream_missing"];
     let parts: Vec<Notification> = (0..groups)
-        .map(|number| {
-            let id = ids[number % ids.len()];
+        .zip(ids.iter().cycle())
+        .map(|(number, id)| {
             let cluster = format!("c{number:02}");
             let severity = if number % 3 == 0 { Severity::Critical } else { Severity::Warning };
             let message = format!("{{cluster=\"{cluster}\"}} is not what it should be");

@@ -45,7 +45,8 @@ pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) published: watch::Sender<Arc<Published>>,
     pub(crate) reloads: mpsc::Receiver<ReloadReply>,
-    pub(crate) actions: mpsc::Receiver<Action>,
+    /// Kept open: nothing is asked of the engine here.
+    _actions: mpsc::Receiver<Action>,
     pub(crate) health: Arc<Mutex<Result<(), String>>>,
     pub(crate) stop: CancellationToken,
     pub(crate) running: JoinHandle<()>,
@@ -63,13 +64,13 @@ impl Service {
             assert!(found != Err("panic".to_owned()), "as the test wants it");
             found
         };
-        let (asking, actions) = mpsc::channel(4);
+        let (asking, _actions) = mpsc::channel(4);
         let hooks = Hooks { reload, actions: asking, health: Arc::new(look), alive: Arc::new(|| ()) };
         let server = bind(options, receiver, hooks).await.unwrap();
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
-        Self { address, published, reloads, actions, health, stop, running }
+        Self { address, published, reloads, _actions, health, stop, running }
     }
 
     pub(crate) fn set_ready(&self) {

@@ -179,7 +179,7 @@ fn check(notify: &str, expected: &[&str]) {
 fn receiver(keys: &str, expected: &[&str]) {
     let found = load(&format!("notify:\n  receivers:\n  - {{name: r, {keys}}}\n"));
     let expected: Vec<String> =
-        expected.iter().map(|line| format!("main.yaml:4:{line}").replacen("@", "notify.receivers[0]", 1)).collect();
+        expected.iter().map(|line| format!("main.yaml:4:{line}").replacen('@', "notify.receivers[0]", 1)).collect();
     assert_eq!(found.map(|_| ()).unwrap_err(), expected, "{keys}");
 }
 
@@ -277,7 +277,7 @@ fn mistakes_of_receivers_are_said_at_their_place() {
 fn receivers_are_unique_and_step_in_for_each_other_without_a_circle() {
     let of = |receivers: &[&str]| {
         let lines: String =
-            receivers.iter().map(|keys| format!("  - {{{keys}, type: webhook, url: \"http://a\"}}\n")).collect();
+            receivers.iter().map(|keys| ["  - {", keys, ", type: webhook, url: \"http://a\"}\n"].concat()).collect();
         load(&format!("notify:\n  receivers:\n{lines}")).map(|_| ()).err().unwrap_or_default()
     };
     assert_eq!(of(&["name: a, fallback: b", "name: b, fallback: c", "name: c"]), [""; 0]);
