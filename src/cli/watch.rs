@@ -129,6 +129,19 @@ pub(super) fn loader(source: &SourceArguments, environment: &Environment, catalo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::embedded;
+    use crate::model::AlertSettings;
+
+    #[test]
+    fn what_is_set_for_alerts_holds_for_our_own_notifications_too() {
+        let mut config = Config::default();
+        let soon = AlertSettings { hold_ms: Some(7), ..AlertSettings::default() };
+        config.rules.alerts.insert("upload_lag".to_owned(), soon);
+        config.rules.job = "another".to_owned();
+        let alerts = alerts(&config, embedded().unwrap());
+        assert_eq!(alerts.policy.kinds["upload_lag"].hold_ms, 7);
+        assert_eq!(alerts.rules.job, "another");
+    }
 
     #[test]
     fn the_ledger_is_where_state_belongs() {
