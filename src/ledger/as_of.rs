@@ -110,7 +110,8 @@ impl Rebuild<'_> {
         BlockRow::each(there, parameters, &mut metas, interner, |row, interner| {
             let marks = marks.get(&row.id);
             blocks.insert(row.ulid, self.block(&row, first_metas.get(&row.id), marks, &names, interner)?);
-            past.insert(row.ulid, self.past_block(row, marks));
+            let first = first_metas.get(&row.id);
+            past.insert(row.ulid, self.past_block(row, marks, first));
             Ok(())
         })?;
         self.add_ended(&mut past, &marks, &mut metas, interner)?;
@@ -202,10 +203,10 @@ impl Rebuild<'_> {
         if there.is_empty() { baseline.iter().filter(uploading).cloned().collect() } else { there.into() }
     }
 
-    fn past_block(&self, row: BlockRow, marks: Option<&BlockMarks>) -> PastBlock {
+    fn past_block(&self, row: BlockRow, marks: Option<&BlockMarks>, first: Option<&Arc<BlockMeta>>) -> PastBlock {
         let complete = row.complete_since.is_some_and(|since| since <= self.at);
         let end = row.end.filter(|end| end.at <= self.at);
-        PastBlock { complete, end, ..row.into_past(marks) }
+        PastBlock { complete, end, ..row.into_past(marks, first) }
     }
 
     fn add_ended(
@@ -219,7 +220,7 @@ impl Rebuild<'_> {
         let parameters = params![self.bucket.id, self.at.0, self.at.minus(RECENTLY_ENDED_MS).0];
         BlockRow::each(ended, parameters, metas, interner, |row, _| {
             let marks = marks.get(&row.id);
-            past.insert(row.ulid, self.past_block(row, marks));
+            past.insert(row.ulid, self.past_block(row, marks, None));
             Ok(())
         })?;
         let missing = unsettled_ancestors(past);

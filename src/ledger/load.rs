@@ -10,8 +10,8 @@ use super::metas::Metas;
 use super::rows::{BlockMarks, Names, ObjectTable, blocks_with_current, load_marks, load_objects};
 use super::{Ledger, LedgerError, columns, findings, metas};
 use crate::model::{
-    BucketPast, DAY_MS, End, Interner, KnownBlock, KnownBucket, Labels, Lineage, MetaState, ObjectView, PastBlock,
-    RetentionSeen, StreamPast, TimestampMs,
+    BlockMeta, BucketPast, DAY_MS, End, Interner, KnownBlock, KnownBucket, Labels, Lineage, MetaState, ObjectView,
+    PastBlock, RetentionSeen, StreamPast, TimestampMs,
 };
 
 /// How long after its end a block is in the past in any case.
@@ -172,10 +172,10 @@ impl BlockRow {
         }
     }
 
-    /// For the judge.
-    pub(super) fn into_past(self, marks: Option<&BlockMarks>) -> PastBlock {
+    /// For the judge. What a `meta.json` said at first holds while what is there now cannot be understood.
+    pub(super) fn into_past(self, marks: Option<&BlockMarks>, first: Option<&Arc<BlockMeta>>) -> PastBlock {
         PastBlock {
-            meta: self.meta.as_ref().and_then(|state| state.meta().cloned()),
+            meta: self.meta.as_ref().and_then(MetaState::meta).or(first).cloned(),
             first_seen: self.first_seen,
             complete: self.complete_since.is_some(),
             deletion: marks.and_then(|marks| marks.deletion.clone()),
@@ -216,13 +216,14 @@ fn load_bucket(
             complete: row.meta_since.is_some(),
         };
         known.blocks.insert(row.ulid, block);
-        blocks.insert(row.ulid, row.into_past(marks));
+        let first = first_metas.get(&row.id);
+        blocks.insert(row.ulid, row.into_past(marks, first));
         Ok(())
     })?;
 
     let mut add = |row: BlockRow, _: &mut Interner| {
-        let marks = marks.get(&row.id);
-        blocks.insert(row.ulid, row.into_past(marks));
+        let (marks, first) = (marks.get(&row.id), first_metas.get(&row.id));
+        blocks.insert(row.ulid, row.into_past(marks, first));
         Ok(())
     };
     let recently = params![bucket.id, now.minus(RECENTLY_ENDED_MS).0];
@@ -266,7 +267,7 @@ pub(super) fn add_ancestors(
         let parameters = params![bucket, ulid.to_string()];
         BlockRow::each("bucket = ?1 AND blocks.ulid = ?2", parameters, metas, interner, |row, _| {
             let marks = marks.get(&row.id);
-            blocks.insert(row.ulid, row.into_past(marks));
+            blocks.insert(row.ulid, row.into_past(marks, None));
             Ok(())
         })?;
     }

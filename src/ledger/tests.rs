@@ -260,12 +260,21 @@ fn the_first_meta_json_is_kept_beside_the_last() {
     let Loaded { known, past } = load(&ledger, T0);
     assert_eq!(known.blocks[&ulid(1)].meta, MetaState::Unknown("403".to_owned()));
     assert_eq!(past.blocks[&ulid(1)].meta.as_ref().and_then(|meta| meta.segments), Some(3));
+    // what cannot be understood says nothing of the block, so the judge goes by what it said at first, pass after pass
+    for hours in [4, 5] {
+        let problem = MetaProblem { kind: MetaProblemKind::Unparsable, text: "the file ends early".to_owned() };
+        let broken = changed(block(1), |block| block.meta = MetaState::Read { meta: None, problems: [problem].into() });
+        commit(&mut ledger, &view(T0.plus(hours * HOUR_MS), [broken.clone()]), BucketTransition::default());
+        let Loaded { known, past } = load(&ledger, T0);
+        assert_eq!(known.blocks[&ulid(1)].meta, broken.meta);
+        assert_eq!(past.blocks[&ulid(1)].meta.as_deref(), Some(&meta(1)));
+    }
     // meta.json is the first to go when a block is deleted
     let going = changed(block(1), |block| {
         block.objects = block.objects[..2].into();
         block.meta = MetaState::Absent;
     });
-    commit(&mut ledger, &view(T0.plus(4 * HOUR_MS), [going]), BucketTransition::default());
+    commit(&mut ledger, &view(T0.plus(6 * HOUR_MS), [going]), BucketTransition::default());
     let Loaded { known, past } = load(&ledger, T0);
     assert_eq!(known.blocks[&ulid(1)].meta, MetaState::Absent);
     assert!(past.blocks[&ulid(1)].meta.is_some());

@@ -52,7 +52,7 @@ pub struct StreamPast {
 /// One block that the ledger knows.
 #[derive(Clone, Debug)]
 pub struct PastBlock {
-    /// `meta.json` as last read; `None` if it never was.
+    /// `meta.json` as last understood; `None` if it never was.
     pub meta: Option<Arc<BlockMeta>>,
     /// First seen, in any state.
     pub first_seen: TimestampMs,
