@@ -64,13 +64,13 @@ impl Service {
             assert!(found != Err("panic".to_owned()), "as the test wants it");
             found
         };
-        let (asking, _actions) = mpsc::channel(4);
+        let (asking, actions) = mpsc::channel(4);
         let hooks = Hooks { reload, actions: asking, health: Arc::new(look), alive: Arc::new(|| ()) };
         let server = bind(options, receiver, hooks).await.unwrap();
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
-        Self { address, published, reloads, _actions, health, stop, running }
+        Self { address, published, reloads, _actions: actions, health, stop, running }
     }
 
     pub(crate) fn set_ready(&self) {
