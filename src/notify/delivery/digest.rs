@@ -11,8 +11,8 @@ pub(super) const DIGEST_LANE: &str = "(digest)";
 /// More groups than this with something to tell one recipient are told as one: about as many as are read one by one.
 pub(super) const DIGEST_AFTER: usize = 10;
 
-/// From one digest to the next, in ms: the interval between two messages about one group of warnings.
-pub(super) const DIGEST_INTERVAL_MS: i64 = 5 * crate::model::MINUTE_MS;
+/// From one digest to the next, in ms: the interval between two messages about one group of what is critical.
+pub(super) const DIGEST_INTERVAL_MS: i64 = crate::model::MINUTE_MS;
 
 /// Groups in one digest. More wait for the next one, the less severe ones, and are counted: a message of a megabyte is
 /// taken by nobody.

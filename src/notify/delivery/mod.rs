@@ -111,6 +111,8 @@ impl Delivery {
                 continue;
             };
             let mut state = post.state();
+            // whoever reads the configuration again has mended something
+            state.planner.try_again();
             if state.settings != settings {
                 state.planner.change_terms(Terms::of(&settings));
                 state.sender = sender;

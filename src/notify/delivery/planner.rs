@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::coalesce::{can_merge, merge};
 use super::digest::{DIGEST_AFTER, DIGEST_INTERVAL_MS, DIGEST_LANE, DIGEST_PARTS, digest};
-use super::terms::{CIRCUIT_MS, Terms};
+use super::terms::{CIRCUIT_FIRST_MS, CIRCUIT_MS, Terms};
 use crate::model::{FailureClass, OutboxRow, OutboxState, Reason, TimestampMs};
 use crate::notify::SendError;
 
@@ -59,6 +59,8 @@ pub(super) struct Planner {
     paused_until: Option<TimestampMs>,
     /// It does not let us in; the next try.
     circuit: Option<TimestampMs>,
+    /// How long it was waited for that, in ms.
+    circuit_pause_ms: i64,
     /// When the messages of the past are all accounted for, at the average pace.
     spent_until: TimestampMs,
     /// The receiver is not configured any more.
@@ -124,6 +126,7 @@ impl Planner {
             number: 0,
             paused_until: None,
             circuit: None,
+            circuit_pause_ms: 0,
             spent_until: TimestampMs(i64::MIN),
             is_closed: false,
         }
@@ -311,9 +314,15 @@ impl Planner {
         }
     }
 
+    /// There is reason to believe that it lets us in again.
+    pub(super) fn try_again(&mut self) {
+        self.circuit = None;
+        self.circuit_pause_ms = 0;
+    }
+
     /// The row arrived.
     pub(super) fn arrived(&mut self, id: &str, now: TimestampMs) {
-        self.circuit = None;
+        self.try_again();
         let Some(batch) = self.busy.get(id) else { return };
         if batch.row.notification.reason == Reason::Digest {
             let recipient = batch.row.recipient.clone();
@@ -372,7 +381,12 @@ impl Planner {
                 // that says nothing about whether we are let in
                 self.circuit = self.circuit.map(|_| row.not_before);
             }
-            FailureClass::Authentication => self.circuit = Some(now.plus(CIRCUIT_MS)),
+            // several that were on their way are refused for one reason
+            FailureClass::Authentication if self.circuit.is_some_and(|next| next > now) => {}
+            FailureClass::Authentication => {
+                self.circuit_pause_ms = self.circuit_pause_ms.saturating_mul(2).clamp(CIRCUIT_FIRST_MS, CIRCUIT_MS);
+                self.circuit = Some(now.plus(self.circuit_pause_ms));
+            }
             FailureClass::Permanent => {
                 self.circuit = None;
                 if row.plain {

@@ -5,7 +5,11 @@ use crate::model::{
     HOUR_MS, MINUTE_MS, OutboxRow, OutboxState, Reason, ReceiverKind, ReceiverSettings, SECOND_MS, TimestampMs,
 };
 
-/// Who cannot get in is tried this often, in ms: often enough to notice a new token, too seldom to be locked out.
+/// Who is not let in tries again after this time, in ms, then after twice that, and so on: a channel that was not found
+/// once, or a token that is being renewed, keeps nobody waiting for long.
+pub(super) const CIRCUIT_FIRST_MS: i64 = MINUTE_MS;
+
+/// In the end this often, in ms: often enough to notice a new token, too seldom to be locked out.
 pub(super) const CIRCUIT_MS: i64 = 15 * MINUTE_MS;
 
 /// Pause where a server says that it is too much and not for how long, in ms: Slack's own answer is mostly below that.

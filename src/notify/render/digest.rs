@@ -1,6 +1,6 @@
 //! Many notifications in one: by severity, alert and bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::{line, links_of, number};
 use super::text::{Text, cut};
@@ -11,6 +11,9 @@ use crate::model::{Alert, FindingEnd, Notification, NotifiedAlert, Phase, Severi
 
 /// Lines.
 const MOST_LINES: usize = 20;
+
+/// Streams that are named, over all lines: a message has room for so many.
+const MOST_STREAMS: usize = 30;
 
 /// What is counted together, in the order of the lines: worst first, what is over last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +46,8 @@ struct Sum {
     alerts: u64,
     began: Option<TimestampMs>,
     deadline: Option<TimestampMs>,
+    /// Some of those that it is about.
+    streams: BTreeSet<String>,
 }
 
 /// What a digest says.
@@ -51,6 +56,9 @@ pub(super) fn story(notification: &Notification, teller: Teller<'_>) -> Story {
     for NotifiedAlert { alert, .. } in notification.all_alerts() {
         let sum = sums.entry(key(alert)).or_default();
         sum.alerts = sum.alerts.saturating_add(1);
+        if let Some(stream) = alert.content.stream.as_ref().filter(|_| sum.streams.len() < MOST_STREAMS) {
+            sum.streams.insert(cut(&stream.to_string(), 60));
+        }
         sum.began = Some(sum.began.map_or(alert.since, |began| began.min(alert.since)));
         if alert.phase != Phase::Ended {
             sum.deadline = sum.deadline.into_iter().chain(alert.content.deadline).min();
@@ -87,7 +95,11 @@ pub(super) fn story(notification: &Notification, teller: Teller<'_>) -> Story {
         impact: None,
         remedy: None,
         steps: Vec::new(),
-        items: sums.iter().take(lines).map(|(key, sum)| item(key, sum, teller.now)).collect(),
+        items: sums
+            .iter()
+            .take(lines)
+            .map(|(key, sum)| item(key, sum, MOST_STREAMS / lines.max(1), teller.now))
+            .collect(),
         more: left,
         evidence: Vec::new(),
         links: links_of(notification, None, teller),
@@ -111,7 +123,7 @@ fn key(alert: &Alert) -> Key {
     }
 }
 
-fn item(key: &Key, sum: &Sum, now: TimestampMs) -> Item {
+fn item(key: &Key, sum: &Sum, most_streams: usize, now: TimestampMs) -> Item {
     let (mark, tone, name, bucket) = match key {
         Key::Critical(name, bucket) => ("critical", Tone::Critical, name, bucket),
         Key::Lost(name, bucket) => ("lost", Tone::Lost, name, bucket),
@@ -127,6 +139,14 @@ fn item(key: &Key, sum: &Sum, now: TimestampMs) -> Item {
         text = text.and(Text::code(&cut(bucket, 80)));
     }
     text.0.push(Span::Plain(format!(": {}", count(sum.alerts, "alert"))));
+    let named = sum.streams.len().min(most_streams);
+    for (place, stream) in sum.streams.iter().take(named).enumerate() {
+        text.0.push(Span::Plain(if place == 0 { ": " } else { ", " }.to_owned()));
+        text = text.and(Text::code(stream));
+    }
+    if named > 0 && named < sum.streams.len() {
+        text.0.push(Span::Plain(" and others".to_owned()));
+    }
     let word = if key.fires() { "since" } else { "began" };
     let mut times = sum.began.map(|began| format!("{word} {}", moment(began))).unwrap_or_default();
     if let Some(deadline) = sum.deadline {

@@ -38,7 +38,7 @@ async fn each_class_has_its_own_way() {
         (slack(), vec![delayed], &[0, 101], 1),
         (slack(), vec![transient(); 9], &[0, 2, 6, 14, 30, 62, 126, 254, 510, 810], 9),
         (mail(&[""]), vec![transient(); 6], &[0, 60, 360, 1_260, 3_060, 6_660, 10_260], 6),
-        (slack(), vec![error(FailureClass::Authentication); 3], &[0, 900, 1_800, 2_700], 3),
+        (slack(), vec![error(FailureClass::Authentication); 5], &[0, 60, 180, 420, 900, 1_800], 5),
         (slack(), vec![error(FailureClass::Permanent)], &[0, 0], 1),
     ];
     for (settings, errors, expected, attempts) in cases {
@@ -119,7 +119,7 @@ async fn nobody_is_let_in_and_a_single_row_shows_when_that_is_over() {
     assert_eq!(failure, (FailureClass::Authentication, "authentication".to_owned()));
     stage.until_told().await;
     // three were on their way at once; then the oldest alone, until it is taken
-    assert_eq!(after(&fake), [0, 0, 0, 900, 1_800, 1_800, 1_800]);
+    assert_eq!(after(&fake), [0, 0, 0, 60, 180, 180, 180]);
     assert_eq!(fake.ids()[3..5], ["f0000", "f0000"]);
 }
 
