@@ -8,6 +8,7 @@ use blockwarden::model::{
 };
 use blockwarden::notify::{Sender, open};
 
+use crate::support::mail_text::body;
 use crate::support::notifications::{context, corrupt, ended, row, samples};
 use crate::support::smtp_server::{Encryption, SmtpServer, Turn};
 use crate::{message, receiver};
@@ -43,34 +44,6 @@ pub(crate) async fn delivered(row: &OutboxRow) -> String {
     let server = SmtpServer::start(Encryption::None, None);
     mail(settings(&server, MailSecurity::None)).send(&message(row, None)).await.unwrap();
     server.taken()[0].data.clone()
-}
-
-/// The part of this type, decoded.
-pub(crate) fn body(mail: &str, kind: &str) -> String {
-    let at = mail.find(&format!("Content-Type: {kind}")).unwrap_or_else(|| panic!("{kind} in {mail}"));
-    let (headers, rest) = mail[at..].split_once("\n\n").unwrap();
-    let boundary = mail.split_once("boundary=\"").map(|(_, after)| after.split('"').next().unwrap());
-    let end = boundary.and_then(|boundary| rest.find(&format!("\n--{boundary}"))).unwrap_or(rest.len());
-    let text = &rest[..end];
-    if headers.contains("quoted-printable") { unquoted(text) } else { text.to_owned() }
-}
-
-fn unquoted(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        match (first, tail) {
-            (b'=', [b'\n', after @ ..]) => rest = after,
-            (b'=', [high, low, after @ ..]) => {
-                let hex = String::from_utf8(vec![*high, *low]).unwrap();
-                bytes.push(u8::from_str_radix(&hex, 16).unwrap());
-                rest = after;
-            }
-            (other, _) => bytes.push(*other),
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }
 
 fn header<'m>(mail: &'m str, name: &str) -> Option<&'m str> {

@@ -8,7 +8,8 @@ use blockwarden::model::{
 use blockwarden::notify::open;
 use serde_json::Value;
 
-use crate::mail::{body, delivered};
+use crate::mail::delivered;
+use crate::support::mail_text::body;
 use crate::support::notifications::{context, corrupt, digest, lag, row, samples};
 use crate::support::slack_server::SlackServer;
 use crate::{message, receiver};

@@ -13,10 +13,12 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 pub(crate) const NAME: &str = "thanos";
+/// Of the bucket beside it, see [`crate::archive`].
+pub(crate) const ARCHIVE: &str = "archive";
 pub(crate) const ACCESS_KEY: &str = "stack-access";
 pub(crate) const SECRET_KEY: &str = "stack-secret";
 
-/// The bucket that Thanos writes to.
+/// A bucket.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     store: AmazonS3,
@@ -35,9 +37,9 @@ pub(crate) struct Block {
 }
 
 impl Bucket {
-    pub(crate) fn at(port: u16) -> Self {
+    pub(crate) fn at(port: u16, name: &str) -> Self {
         let builder = AmazonS3Builder::new().with_endpoint(format!("http://127.0.0.1:{port}")).with_allow_http(true);
-        let builder = builder.with_bucket_name(NAME).with_region("us-east-1");
+        let builder = builder.with_bucket_name(name).with_region("us-east-1");
         let builder = builder.with_access_key_id(ACCESS_KEY).with_secret_access_key(SECRET_KEY);
         Self { store: builder.build().unwrap() }
     }

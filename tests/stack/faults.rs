@@ -3,14 +3,22 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::bucket::Block;
+use crate::bucket::{ARCHIVE, Block, NAME};
+use crate::chain::{self, Alert};
+use crate::history;
 use crate::stack::{BLOCK_SECONDS, DELETE_DELAY_SECONDS, Stack};
 use crate::wait::until;
 use crate::watch::{INTERVAL_SECONDS, LAG_RANGES, Seen, Watch};
-use crate::{history, http};
 
 /// What is left of a repair: an object that was put back is newer than its block, and nobody has compared its content.
 const REWRITTEN: &str = "object_mutated warning";
+
+/// The stream of the producer.
+const STREAM: &str = r#"{cluster="eu1", replica="a"}"#;
+
+fn told(what: &str) -> Alert {
+    chain::alert(what, NAME, STREAM)
+}
 
 /// Long enough for two passes on a busy machine.
 const SOON: u64 = 30;
@@ -53,25 +61,13 @@ pub(crate) async fn block_deleted(stack: &Stack, watch: &Watch) {
     let before = now(watch).await;
     let seen = soon(watch, "a block is deleted", &before, &["block_vanished critical", "coverage_gap critical"]).await;
     assert_eq!(seen.finding("block_vanished")["block"], *block.ulid);
-    notified(stack, &["BlockwardenBlockVanished", "BlockwardenCoverageGap"]).await;
+    let both = [told("BlockVanished critical"), told("CoverageGap critical")];
+    stack.chain.tells("a block is deleted", &both).await;
 
     stack.bucket.bring_back(taken).await;
     let before = now(watch).await;
     soon(watch, "the block is brought back", &before, &[]).await;
-    notified(stack, &[]).await;
-}
-
-/// Waits until just these alerts have come through Prometheus to Alertmanager.
-async fn notified(stack: &Stack, expected: &[&str]) {
-    let url = format!("{}/api/v2/alerts?active=true", stack.alertmanager_url());
-    until("alerts reach Alertmanager", SOON, async || {
-        let alerts = http::json(&stack.client, &url).await?;
-        let names = alerts.as_array().unwrap().iter().map(|alert| &alert["labels"]["alertname"]);
-        let mut names: Vec<&str> = names.map(|name| name.as_str().unwrap()).collect();
-        names.sort_unstable();
-        if names == expected { Ok(()) } else { Err(alerts.to_string()) }
-    })
-    .await;
+    stack.chain.tells("the block is brought back", &[]).await;
 }
 
 /// An upload was called complete and is not.
@@ -82,10 +78,12 @@ pub(crate) async fn index_removed(stack: &Stack, watch: &Watch) {
     let before = now(watch).await;
     let seen = soon(watch, "an index is removed", &before, &["missing_object critical"]).await;
     assert_eq!(seen.finding("missing_object")["object"], *key);
+    stack.chain.tells("an index is removed", &[told("MissingObject critical")]).await;
 
     stack.bucket.put(&key, body).await;
     let before = now(watch).await;
     soon(watch, "the index is put back", &before, &[REWRITTEN]).await;
+    stack.chain.tells("the index is put back", &[told("ObjectMutated warning")]).await;
 }
 
 /// Half of a segment is gone.
@@ -98,10 +96,13 @@ pub(crate) async fn segment_truncated(stack: &Stack, watch: &Watch) {
     let expected = ["object_mutated critical", REWRITTEN, "size_mismatch critical"];
     let seen = soon(watch, "a segment is truncated", &before, &expected).await;
     assert_eq!(seen.finding("size_mismatch")["object"], *key);
+    let both = [told("ObjectMutated critical"), told("SizeMismatch critical")];
+    stack.chain.tells("a segment is truncated", &both).await;
 
     stack.bucket.put(&key, body).await;
     let before = now(watch).await;
     soon(watch, "the segment is whole again", &before, &[REWRITTEN]).await;
+    stack.chain.tells("the segment is whole again", &[told("ObjectMutated warning")]).await;
 }
 
 /// Somebody marks a block that is needed, and takes the mark away as the remedy says. Then nobody deletes it.
@@ -113,6 +114,8 @@ pub(crate) async fn marked_by_hand(stack: &mut Stack, watch: &Watch) -> Saved {
     let seen = soon(watch, "a block is marked", &before, &["deletion_unreplaced critical", REWRITTEN]).await;
     let finding = seen.finding("deletion_unreplaced");
     assert_eq!(finding["block"], *block.ulid);
+    let (unreplaced, rewritten) = (told("DeletionUnreplaced critical"), told("ObjectMutated warning"));
+    stack.chain.tells("a block is marked", &[unreplaced, rewritten.clone()]).await;
     let remedy = finding["remedy"].as_str().unwrap();
     let command = format!("thanos tools bucket mark --id={} --marker=deletion-mark.json --remove", block.ulid);
     assert!(remedy.contains("stop the compactor") && remedy.contains(&command), "{remedy}");
@@ -121,6 +124,7 @@ pub(crate) async fn marked_by_hand(stack: &mut Stack, watch: &Watch) -> Saved {
     mark(stack, &block, "--remove");
     let before = now(watch).await;
     soon(watch, "the mark is removed", &before, &[REWRITTEN]).await;
+    stack.chain.tells("the mark is removed", &[rewritten]).await;
     stack.start_compactor().await;
     Saved { block, deleted_at }
 }
@@ -166,8 +170,12 @@ pub(crate) async fn sidecar_stopped(stack: &mut Stack, watch: &Watch, saved: &Sa
     let latest = tolerated + 2 * INTERVAL_SECONDS + 2;
     assert!((tolerated..=latest).contains(&lag.as_u64().unwrap()), "found at a lag of {lag} s");
 
+    let rewritten = told("ObjectMutated warning");
+    stack.chain.tells("nothing is uploaded", &[told("UploadLag warning"), rewritten.clone()]).await;
+
     stack.start_sidecar().await;
     open(watch, "the sidecar catches up", SOON, &[REWRITTEN]).await;
+    stack.chain.tells("the sidecar catches up", &[rewritten]).await;
     saved.assert_stays(stack).await;
 }
 
@@ -176,7 +184,11 @@ pub(crate) async fn storage_stopped(stack: &mut Stack, watch: &Watch) {
     stack.minio = None;
     let before = now(watch).await;
     soon(watch, "the storage is gone", &before, &["bucket_unreachable warning", REWRITTEN]).await;
+    let rewritten = told("ObjectMutated warning");
+    let unreachable = [NAME, ARCHIVE].map(|bucket| chain::alert("BucketUnreachable warning", bucket, ""));
+    stack.chain.tells("the storage is gone", &[&unreachable[..], std::slice::from_ref(&rewritten)].concat()).await;
     stack.start_minio().await;
     let before = now(watch).await;
     soon(watch, "the storage is back", &before, &[REWRITTEN]).await;
+    stack.chain.tells("the storage is back", &[rewritten]).await;
 }

@@ -3,12 +3,23 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 #![expect(clippy::indexing_slicing, reason = "documents are known to have what is named")]
 
+mod archive;
 mod bucket;
+mod chain;
 mod faults;
 mod history;
 mod http;
+#[expect(dead_code, reason = "each test program uses its part of what they share")]
+#[path = "../support/http_server.rs"]
+mod http_server;
+#[path = "../support/mail_text.rs"]
+mod mail_text;
 mod rules;
 mod server;
+mod settings;
+#[expect(dead_code, reason = "each test program uses its part of what they share")]
+#[path = "../support/slack_server.rs"]
+mod slack_server;
 mod stack;
 mod wait;
 mod watch;
@@ -26,28 +37,38 @@ use watch::Watch;
 /// So many blocks of the running Prometheus have to come and stay quiet.
 const CYCLES: usize = 4;
 
+/// The checks whose findings end because they are seen healed.
+const HEALED: [&str; 13] = [
+    "block_inconsistent",
+    "block_vanished",
+    "bucket_unreachable",
+    "chunk_corrupt",
+    "coverage_gap",
+    "deletion_unreplaced",
+    "index_corrupt",
+    "meta_invalid",
+    "missing_object",
+    "overlap",
+    "size_mismatch",
+    "stream_missing",
+    "upload_lag",
+];
+
 #[tokio::test]
 async fn an_estate_is_quiet_while_it_is_well_and_each_fault_is_found_and_heals() {
     let mut stack = Stack::start().await;
     let watch = Watch::start(&stack).await;
     let began = history::now_ms();
     healthy(&mut stack, &watch, began).await;
+    archive::faults(&stack, &watch).await;
     faults::block_deleted(&stack, &watch).await;
     faults::index_removed(&stack, &watch).await;
     faults::segment_truncated(&stack, &watch).await;
     let saved = faults::marked_by_hand(&mut stack, &watch).await;
     faults::sidecar_stopped(&mut stack, &watch, &saved).await;
     faults::storage_stopped(&mut stack, &watch).await;
-    let healed = [
-        "block_vanished",
-        "bucket_unreachable",
-        "coverage_gap",
-        "deletion_unreplaced",
-        "missing_object",
-        "size_mismatch",
-        "upload_lag",
-    ];
-    assert_eq!(watch.resolved(), healed.map(ToOwned::to_owned).into());
+    stack.chain.assert_nothing_else_was_told();
+    assert_eq!(watch.resolved(), HEALED.map(ToOwned::to_owned).into());
     metrics_are_well_formed(&stack, &watch).await;
     scraped_without_an_error(&stack, began).await;
 }

@@ -8,10 +8,12 @@ use std::process::Command;
 use reqwest::Client;
 use tempfile::TempDir;
 
-use crate::bucket::{ACCESS_KEY, Bucket, NAME, SECRET_KEY};
+use crate::archive::Archive;
+use crate::bucket::{ACCESS_KEY, ARCHIVE, Bucket, NAME, SECRET_KEY};
+use crate::chain::Chain;
 use crate::server::{Server, free_ports};
 use crate::wait::until;
-use crate::{history, http, rules};
+use crate::{history, http, settings};
 
 /// `--storage.tsdb.min-block-duration` of the producer, in seconds. Its sidecar looks for new blocks every 30 s.
 pub(crate) const BLOCK_SECONDS: u64 = 20;
@@ -26,6 +28,7 @@ pub(crate) struct Programs {
     pub(crate) promtool: PathBuf,
     pub(crate) alertmanager: PathBuf,
     pub(crate) thanos: PathBuf,
+    pub(crate) smtp: PathBuf,
 }
 
 impl Programs {
@@ -45,6 +48,7 @@ impl Programs {
             promtool: folder("prometheus").join("promtool"),
             alertmanager: folder("alertmanager").join("alertmanager"),
             thanos: folder("thanos").join("thanos"),
+            smtp: folder("smtp").join("smtp-debug-server"),
         }
     }
 }
@@ -55,6 +59,8 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     pub(crate) programs: Programs,
     pub(crate) bucket: Bucket,
+    pub(crate) archive: Archive,
+    pub(crate) chain: Chain,
     ports: Ports,
     pub(crate) minio: Option<Server>,
     pub(crate) sidecar: Option<Server>,
@@ -75,15 +81,16 @@ struct Ports {
     compactor: u16,
     query: [u16; 2],
     blockwarden: u16,
+    smtp: u16,
 }
 
 impl Ports {
     fn find() -> Self {
-        let [minio, minio_console, prometheus, alertmanager, compactor, blockwarden, rest @ ..]: [u16; 12] =
+        let [minio, minio_console, prometheus, alertmanager, compactor, blockwarden, smtp, rest @ ..]: [u16; 13] =
             free_ports();
         let [sidecar, sidecar_grpc, store, store_grpc, query, query_grpc] = rest;
         let (sidecar, store, query) = ([sidecar, sidecar_grpc], [store, store_grpc], [query, query_grpc]);
-        Self { minio, minio_console, prometheus, alertmanager, sidecar, store, compactor, query, blockwarden }
+        Self { minio, minio_console, prometheus, alertmanager, sidecar, store, compactor, query, blockwarden, smtp }
     }
 }
 
@@ -99,12 +106,17 @@ impl Stack {
         let folder = tempfile::tempdir().unwrap();
         let ports = Ports::find();
         let client = http::client();
-        let bucket = Bucket::at(ports.minio);
+        let bucket = Bucket::at(ports.minio, NAME);
+        let archive = Archive::of(Bucket::at(ports.minio, ARCHIVE));
+        let chain = Chain::start(&folder.path().join("smtp.log"));
         let (minio, sidecar, compactor, rest) = (None, None, None, Vec::new());
-        let mut stack = Self { client, programs, bucket, ports, minio, sidecar, compactor, rest, folder };
+        let mut stack =
+            Self { client, programs, bucket, archive, chain, ports, minio, sidecar, compactor, rest, folder };
         stack.write_files();
         stack.start_minio().await;
-        until("the bucket is made", 30, async || stack.bucket.create(&stack.client).await).await;
+        for bucket in [&stack.bucket, &stack.archive.bucket] {
+            until("the bucket is made", 30, async || bucket.create(&stack.client).await).await;
+        }
 
         history::write(&stack.programs.promtool, stack.path(), "prometheus-data");
         stack.start_rest("alertmanager", ports.alertmanager, &stack.alertmanager_arguments()).await;
@@ -113,6 +125,10 @@ impl Stack {
         stack.start_rest("store", ports.store[0], &stack.store_arguments()).await;
         stack.start_rest("query", ports.query[0], &stack.query_arguments()).await;
         stack.history_is_uploaded().await;
+        let smtp = arguments(&format!("-l {}", at(ports.smtp)));
+        let smtp = Server::start(stack.path(), "smtp", &stack.programs.smtp, &smtp, &[]);
+        stack.rest.push(smtp);
+        stack.archive.fill(&stack.bucket).await;
         stack
     }
 
@@ -145,21 +161,24 @@ impl Stack {
         format!("http://{}", at(self.ports.prometheus))
     }
 
-    pub(crate) fn alertmanager_url(&self) -> String {
-        format!("http://{}", at(self.ports.alertmanager))
-    }
-
     pub(crate) fn query_url(&self) -> String {
         format!("http://{}", at(self.ports.query[0]))
     }
 
     fn write_files(&self) {
         let endpoint = at(self.ports.minio);
-        let objstore = format!(
-            "type: S3\nconfig:\n  bucket: {NAME}\n  endpoint: {endpoint}\n  insecure: true\n  signature_version2: true\n  \
-             access_key: {ACCESS_KEY}\n  secret_key: {SECRET_KEY}\n"
-        );
-        fs::write(self.path().join("objstore.yaml"), objstore).unwrap();
+        for (name, file) in [(NAME, "objstore.yaml"), (ARCHIVE, "archive.yaml")] {
+            let objstore = format!(
+                "type: S3\nconfig:\n  bucket: {name}\n  endpoint: {endpoint}\n  insecure: true\n  signature_version2: \
+                 true\n  access_key: {ACCESS_KEY}\n  secret_key: {SECRET_KEY}\n"
+            );
+            fs::write(self.path().join(file), objstore).unwrap();
+        }
+        let told = settings::notify(&self.chain, &at(self.ports.smtp));
+        fs::write(self.path().join("blockwarden.yaml"), settings::watch(&told)).unwrap();
+        settings::rules(self.path());
+        let alertmanager = settings::alertmanager(self.path(), &self.chain, &self.blockwarden_address());
+        fs::write(self.path().join("alertmanager.yaml"), alertmanager).unwrap();
         let targets = [
             ("prometheus", at(self.ports.prometheus)),
             ("blockwarden", self.blockwarden_address()),
@@ -170,14 +189,11 @@ impl Stack {
         let jobs = targets.map(job).concat();
         let prometheus = format!(
             "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  evaluation_interval: 1s\n  external_labels: {{cluster: \
-             eu1, replica: a}}\nrule_files: [rules.yaml]\nalerting:\n  alertmanagers:\n    - static_configs: [{{targets: \
+             eu1, replica: a}}\nrule_files: [rules/*.yaml, watchdog.yaml]\nalerting:\n  alertmanagers:\n    - static_configs: [{{targets: \
              ['{}']}}]\nscrape_configs:\n{jobs}",
             at(self.ports.alertmanager)
         );
         fs::write(self.path().join("prometheus.yaml"), prometheus).unwrap();
-        fs::write(self.path().join("rules.yaml"), rules::impatient()).unwrap();
-        let alertmanager = "route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n";
-        fs::write(self.path().join("alertmanager.yaml"), alertmanager).unwrap();
     }
 
     pub(crate) async fn start_minio(&mut self) {

@@ -1,16 +1,16 @@
 //! Blockwarden as a service beside the estate, seen through what it publishes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use regex::Regex;
 use reqwest::Client;
 use serde_json::Value;
 
+use crate::bucket::NAME;
 use crate::http;
 use crate::server::Server;
-use crate::stack::{BLOCK_SECONDS, DELETE_DELAY_SECONDS, Stack};
+use crate::stack::Stack;
 use crate::wait::until;
 
 /// `interval` of the bucket, in seconds.
@@ -26,7 +26,7 @@ pub(crate) struct Watch {
     url: String,
 }
 
-/// What it said at one moment.
+/// What it said of the bucket of Thanos at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// Passes so far, however they ended.
@@ -53,20 +53,17 @@ impl Seen {
 impl Watch {
     /// Starts it, and waits until it has tried its bucket once.
     pub(crate) async fn start(stack: &Stack) -> Self {
-        // what a listing tells is looked at alone: what is read in the blocks as well would be told beside it;
-        // and a pass that tries a dead storage again and again takes some seconds, which with such an interval looks stalled
-        let config = format!(
-            "buckets:\n  - objstore_config_file: objstore.yaml\n    interval: {INTERVAL_SECONDS}s\n    \
-             consistency_delay: 5s\n    delete_delay: {DELETE_DELAY_SECONDS}s\nretention: {{raw: 0s}}\nstreams:\n  \
-             - match: '{{cluster=\"eu1\"}}'\n    expected: true\n    block_range: {BLOCK_SECONDS}s\n    \
-             local_retention: 15d\nchecks:\n  upload_lag: {{warning: {LAG_RANGES}, critical: {}}}\n  \
-             scan_stalled: {{after_intervals: 10}}\nscrub: {{enabled: false}}\n",
-            2 * LAG_RANGES
-        );
-        fs::write(stack.path().join("blockwarden.yaml"), config).unwrap();
         let address = stack.blockwarden_address();
-        let arguments =
-            ["watch", "--config", "blockwarden.yaml", "--state", "ledger.db", "--web.listen-address", &address];
+        let arguments = [
+            "watch",
+            "--config",
+            "blockwarden.yaml",
+            "--state",
+            "ledger.db",
+            "--web.enable-lifecycle",
+            "--web.listen-address",
+            &address,
+        ];
         let arguments = arguments.map(ToOwned::to_owned);
         let program = Path::new(env!("CARGO_BIN_EXE_blockwarden"));
         let server = Server::start(stack.path(), "blockwarden", program, &arguments, &[]);
@@ -77,6 +74,12 @@ impl Watch {
         })
         .await;
         watch
+    }
+
+    /// Has it read its configuration again.
+    pub(crate) async fn reload(&self) {
+        let answer = self.client.post(format!("{}/-/reload", self.url)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     /// The text of `/metrics`.
@@ -97,28 +100,33 @@ impl Watch {
         let findings = document["findings"].as_array().ok_or_else(|| document.to_string())?.clone();
         let mut counts: BTreeMap<String, f64> = BTreeMap::new();
         for finding in findings.iter().filter(|finding| finding["severity"] != "info") {
-            let (check, severity) = (finding["check"].as_str().unwrap(), finding["severity"].as_str().unwrap());
-            *counts.entry(format!("{check} {severity}")).or_default() += 1.0;
+            let part = |name: &str| finding[name].as_str().unwrap();
+            *counts.entry(format!("{} {} {}", part("bucket"), part("check"), part("severity"))).or_default() += 1.0;
         }
         let exported = exported(&metrics);
         if counts != exported {
             // one was read before a publication and the other after it
             return Err(format!("/api/v1/findings says {counts:?}, /metrics {exported:?}"));
         }
-        let scans = series(&metrics, "blockwarden_scans_total").map(|(_, value)| value).sum();
-        Ok(Seen { scans, open: counts.into_keys().collect(), findings })
+        let of_this = format!("bucket=\"{NAME}\"");
+        let scans = series(&metrics, "blockwarden_scans_total").filter(|(labels, _)| labels.contains(&of_this));
+        let scans = scans.map(|(_, value)| value).sum();
+        let open = counts.keys().filter_map(|key| key.strip_prefix(NAME)?.strip_prefix(' ')).map(ToOwned::to_owned);
+        let findings = findings.into_iter().filter(|finding| finding["bucket"] == NAME).collect();
+        Ok(Seen { scans, open: open.collect(), findings })
     }
 }
 
-/// `check severity` of what `/metrics` counts at warning or above.
+/// `bucket check severity` of what `/metrics` counts at warning or above.
 fn exported(metrics: &str) -> BTreeMap<String, f64> {
     let label = |name: &str| Regex::new(&format!("[{{,]{name}=\"([^\"]*)\"")).unwrap();
-    let (check, severity) = (label("check"), label("severity"));
+    let (bucket, check, severity) = (label("bucket"), label("check"), label("severity"));
     let mut counts = BTreeMap::new();
     for (labels, value) in series(metrics, "blockwarden_findings") {
-        let (check, severity) = (&check.captures(labels).unwrap()[1], &severity.captures(labels).unwrap()[1]);
+        let part = |label: &Regex| label.captures(labels).unwrap()[1].to_owned();
+        let severity = part(&severity);
         if value > 0.0 && severity != "info" {
-            *counts.entry(format!("{check} {severity}")).or_default() += value;
+            *counts.entry(format!("{} {} {severity}", part(&bucket), part(&check))).or_default() += value;
         }
     }
     counts

@@ -2,6 +2,7 @@
 
 pub(crate) mod estate;
 pub(crate) mod http_server;
+pub(crate) mod mail_text;
 pub(crate) mod memory;
 pub(crate) mod notifications;
 pub(crate) mod program;
