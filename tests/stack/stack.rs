@@ -29,6 +29,7 @@ pub(crate) struct Programs {
     pub(crate) alertmanager: PathBuf,
     pub(crate) thanos: PathBuf,
     pub(crate) smtp: PathBuf,
+    pub(crate) pint: PathBuf,
 }
 
 impl Programs {
@@ -49,6 +50,7 @@ impl Programs {
             alertmanager: folder("alertmanager").join("alertmanager"),
             thanos: folder("thanos").join("thanos"),
             smtp: folder("smtp").join("smtp-debug-server"),
+            pint: folder("pint").join("pint"),
         }
     }
 }
