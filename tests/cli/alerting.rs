@@ -31,7 +31,7 @@ fn answering(status: &'static str, body: &'static str, requests: usize) -> (Stri
             let mut buffer = [0; 4096];
             loop {
                 let read = stream.read(&mut buffer).unwrap();
-                asked.extend_from_slice(&buffer[..read]);
+                asked.extend(buffer.iter().take(read));
                 let text = String::from_utf8_lossy(&asked).into_owned();
                 let Some((head, sent)) = text.split_once("\r\n\r\n") else {
                     assert!(read > 0, "{text}");
