@@ -55,13 +55,14 @@ metrics: {{stream_labels: [cluster], rules: {{job: {JOB}, window: 3s, interval: 
     text + notify
 }
 
-/// Who is told directly. Each alert of each stream is told by itself, so that messages can be compared one by one.
+/// Who is told directly. Each alert of each stream is told by itself, so that messages can be compared one by one; and
+/// mails go one after the other, since the server writes down all connections together.
 pub(crate) fn notify(chain: &Chain, smtp: &str) -> String {
     format!(
         "notify:
   receivers:
     - {{name: slack, type: slack, token: xoxb-stack, channel: C0123456789, api_url: '{}', rate: 6000, burst: 100}}
-    - {{name: mail, type: mail, to: [ops@example.com], from: 'Blockwarden <blockwarden@example.com>', smarthost: '{smtp}', tls: none, rate: 6000, burst: 100}}
+    - {{name: mail, type: mail, to: [ops@example.com], from: 'Blockwarden <blockwarden@example.com>', smarthost: '{smtp}', tls: none, rate: 240, burst: 1}}
   routes:
     - {{receivers: [slack, mail], group_by: [alertname, bucket, stream], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}}
   watchdogs: [{{name: stack, within: 1m}}]
